@@ -169,6 +169,7 @@ class _Run:
         self.history = History()
         self.standing = _Standing()
         self.started = self.saved = time.monotonic()
+        self.seconds_before = 0.0
 
     # ---- the four things
 
@@ -182,11 +183,12 @@ class _Run:
             if found:
                 self._restore(found[-1])
         self.started = self.saved = time.monotonic()
-        self.standing_seconds = self.standing.seconds
+        self.seconds_before = self.standing.seconds
         self.model.train()
         self.progress.start(epochs=self.plan.epochs, steps=self.sampler.steps, done=self.standing.step)
         if self.standing.step:
-            self.progress.say(f"resumed after step {self.standing.step}, in epoch {self.standing.epoch + 1}")
+            end = "already complete" if self.finished else f"resumed in epoch {self.standing.epoch + 1}"
+            self.progress.say(f"{end}, after step {self.standing.step}")
 
     def train_epoch(self) -> None:
         """Take the steps that are left of the present epoch, or until the time is up."""
@@ -218,7 +220,8 @@ class _Run:
         standing.sums = {}
         if self.validate is not None and (standing.epoch % plan.validate_every == 0 or self.finished):
             row.update({f"valid_{name}": value for name, value in self._validated().items()})
-        self.schedule.observe(row.get("valid_loss", row["loss"]))
+        if self.validate is None or "valid_loss" in row:
+            self.schedule.observe(row.get("valid_loss", row["loss"]))
         self.history.rows.append(row)
         self.progress.epoch(row)
         if self.folder and self.fabric.global_rank == 0:
@@ -307,7 +310,7 @@ class _Run:
         return self.plan.max_seconds is not None and self._clock() >= self.plan.max_seconds
 
     def _clock(self) -> float:
-        self.standing.seconds = self.standing_seconds + time.monotonic() - self.started
+        self.standing.seconds = self.seconds_before + time.monotonic() - self.started
         return self.standing.seconds
 
     def _save(self) -> Path:
