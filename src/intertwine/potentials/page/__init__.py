@@ -1,0 +1,1 @@
+"""The report page: charts, sections, style and viewer. Written through `potentials.report`."""

@@ -1,0 +1,216 @@
+"""What a training run has to show: errors, which are invariants of O(3), and structures for the reader to turn."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from ase.data import chemical_symbols, covalent_radii
+from jaxtyping import Float, Int
+from scipy.spatial import KDTree
+
+from intertwine.potentials.graph import GraphError
+
+BOND_REACH = 1.25  # atoms nearer than this times the sum of their covalent radii are drawn as bonded
+
+
+def require_numbers(part: object, name: str) -> None:
+    """Refuse a part of a report with an empty array or a number that is not finite.
+
+    Raises:
+        GraphError: naming the part and its field.
+    """
+    for field_ in fields(part):  # type: ignore[arg-type]
+        value = getattr(part, field_.name)
+        if isinstance(value, np.ndarray) and (value.size == 0 or not np.isfinite(value).all()):
+            found = "is empty" if value.size == 0 else "holds a number that is not finite"
+            raise GraphError(f"report: {field_.name} of {name} {found}; leave this part out or look at the run")
+
+
+@dataclass(frozen=True, eq=False)
+class SetResult:
+    """Labels of one set of structures, and what the potential made of them."""
+
+    name: str
+    """As in the data, "test_300K"; shown as "300 K"."""
+    energy: Float[np.ndarray, "graph"]
+    """Labels, eV/atom."""
+    predicted_energy: Float[np.ndarray, "graph"]
+    """eV/atom."""
+    forces: Float[np.ndarray, "node 3"]
+    """Labels, eV/A."""
+    predicted_forces: Float[np.ndarray, "node 3"]
+    """eV/A."""
+    numbers: Int[np.ndarray, "node"]
+    """Atomic numbers."""
+    mean_energy: float | None = None
+    """What the baseline predicts for every structure, eV/atom: the mean of the training set, or None: of this set."""
+
+    def __post_init__(self) -> None:
+        require_numbers(self, f"set {self.name!r}")
+
+    @cached_property
+    def title(self) -> str:
+        """The name for readers."""
+        return readable(self.name)
+
+    @cached_property
+    def metrics(self) -> dict[str, float]:
+        """Errors and baselines in meV/atom (energy) and meV/A (forces); RMSE and MAE run over Cartesian components."""
+        energy = 1000 * (self.predicted_energy - self.energy)
+        forces = 1000 * (self.predicted_forces - self.forces)
+        mean = self.energy.mean() if self.mean_energy is None else self.mean_energy
+        return {
+            "energy_rmse": rms(energy),
+            "energy_mae": float(np.abs(energy).mean()),
+            "energy_rmse_predict_mean": rms(1000 * (self.energy - mean)),
+            "force_rmse": rms(forces),
+            "force_mae": float(np.abs(forces).mean()),
+            "force_rmse_predict_zero": rms(1000 * self.forces),
+        }
+
+    @cached_property
+    def element_force_rmse(self) -> dict[str, float]:
+        """Force RMSE of each element, meV/A, light elements first."""
+        error = 1000 * (self.predicted_forces - self.forces)
+        return {
+            chemical_symbols[number]: rms(error[self.numbers == number]) for number in np.unique(self.numbers).tolist()
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class RelaxationPath:
+    """One relaxation, step by step."""
+
+    energy: Float[np.ndarray, "step"]
+    """Total, eV."""
+    fmax: Float[np.ndarray, "step"]
+    """Length of the largest force on an atom, eV/A."""
+    converged: bool = True
+
+    def __post_init__(self) -> None:
+        require_numbers(self, "the relaxation")
+
+
+@dataclass(frozen=True, eq=False)
+class EnergyTrace:
+    """One run of molecular dynamics without a thermostat."""
+
+    time: Float[np.ndarray, "step"]
+    """fs, ascending."""
+    potential: Float[np.ndarray, "step"]
+    """eV/atom."""
+    kinetic: Float[np.ndarray, "step"]
+    """eV/atom."""
+    temperature: Float[np.ndarray, "step"]
+    """K."""
+
+    def __post_init__(self) -> None:
+        require_numbers(self, "the dynamics")
+
+    @cached_property
+    def drift(self) -> float:
+        """Slope of the straight line through the total energy, eV/atom/ps."""
+        if len(self.time) < 2:
+            return 0.0
+        time, total = self.time - self.time.mean(), self.potential + self.kinetic
+        return float(1000 * (time * (total - total.mean())).sum() / (time**2).sum())
+
+    @cached_property
+    def spread(self) -> float:
+        """Root mean square of the total energy about its mean, eV/atom."""
+        return float((self.potential + self.kinetic).std())
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """Atoms to look at in three dimensions: one frame, or several to play."""
+
+    name: str
+    numbers: Int[np.ndarray, "node"]
+    positions: Float[np.ndarray, "frame node 3"]
+    """A."""
+    cell: Float[np.ndarray, "3 3"] | None = None
+    """Lattice vectors as rows, A, drawn as a box."""
+
+    def __post_init__(self) -> None:
+        require_numbers(self, f"structure {self.name!r}")
+
+    @cached_property
+    def bonds(self) -> list[tuple[int, int]]:
+        """Pairs of atoms within reach of their covalent radii in the first frame."""
+        radii, first = covalent_radii[self.numbers], self.positions[0]
+        near = KDTree(first).query_pairs(2 * BOND_REACH * radii.max(initial=0.0), output_type="ndarray")
+        length = np.linalg.norm(first[near[:, 0]] - first[near[:, 1]], axis=1)
+        return [tuple(pair) for pair in near[length < BOND_REACH * radii[near].sum(axis=1)].tolist()]
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """All that a report page shows. Whatever is left out here has no section there.
+
+    Example:
+        >>> report = Report("Gaunt potential", configuration={"channels": 32}, relaxation=RelaxationPath(energy, fmax))
+        >>> write_report("report.html", report)
+    """
+
+    title: str
+    configuration: Mapping[str, object] = field(default_factory=dict)
+    """What was run; values may be nested mappings."""
+    history: Sequence[Mapping[str, float | int]] = ()
+    """A row an epoch: "epoch" (required), "seconds", "loss", "valid_loss", and errors in eV/atom, eV/A or eV/A^3, told
+    apart by "energy", "force" or "stress" in their names and drawn in meV."""
+    sets: Sequence[SetResult] = ()
+    """Evaluated sets, the easiest first."""
+    relaxation: RelaxationPath | None = None
+    dynamics: EnergyTrace | None = None
+    structures: Sequence[Structure] = ()
+
+    @cached_property
+    def summary(self) -> list[str]:
+        """The result in words, one sentence each."""
+        sentences = []
+        for result in self.sets:
+            error, zero = result.metrics["force_rmse"], result.metrics["force_rmse_predict_zero"]
+            better = f", {zero / error:.2g} times better than predicting zero" if 0 < error < zero else ""
+            sentences.append(f"Force error at {result.title}: {plain(error)} meV/Å{better}.")
+        if self.relaxation is not None:
+            steps, force = len(self.relaxation.energy) - 1, 1000 * self.relaxation.fmax[-1]
+            verb = "Relaxed" if self.relaxation.converged else "Not relaxed"
+            sentences.append(f"{verb} in {steps} steps, to a largest force of {plain(force)} meV/Å.")
+        if self.dynamics is not None:
+            length, drift = (self.dynamics.time[-1] - self.dynamics.time[0]) / 1000, 1000 * self.dynamics.drift
+            sentences.append(f"Energy drift over {plain(length)} ps of dynamics: {plain(drift)} meV/atom per ps.")
+        return sentences
+
+
+def readable(name: str) -> str:
+    """A set's name for readers: "test_300K" is "300 K", other names keep their words."""
+    words = name.removeprefix("test_").replace("_", " ")
+    return f"{words[:-1]} K" if words.endswith("K") and words[:-1].replace(".", "", 1).isdigit() else words
+
+
+def plain(value: float) -> str:
+    """Three significant digits, never an exponent: 1234, 45.2, 0.0123."""
+    if not np.isfinite(value) or value == 0:
+        return "0" if value == 0 else str(value)
+    digits = max(0, 2 - int(np.floor(np.log10(abs(value)))))
+    return f"{value:.{digits}f}"
+
+
+def rms(values: Float[np.ndarray, "*any"]) -> float:
+    """Root mean square over everything."""
+    return float(np.sqrt(np.mean(values**2)))
+
+
+def write_report(path: Path | str, report: Report) -> None:
+    """Write the report as one self-contained page: no request leaves it, and its numbers stand in it as JSON.
+
+    The page holds what the report holds except the single forces, which are drawn as densities.
+    """
+    from intertwine.potentials.page.page import render  # matplotlib is slow to import and only needed here
+
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(render(report), encoding="utf-8")
