@@ -213,25 +213,28 @@ def test_broad_side_is_a_rotation_that_lays_the_long_axis_to_the_right():
 
 
 PROBE = """<script>
-addEventListener("load", () => setTimeout(() => {
+addEventListener("load", () => {
   const canvas = document.querySelector("canvas"), picture = () => canvas.toDataURL();
+  const charts = [...document.querySelectorAll("svg")];
+  const told = {
+    widths: charts.map((svg) => svg.getBoundingClientRect().width),
+    marks: charts.map((svg) => svg.querySelectorAll("path, use, image").length),
+    overflow: document.documentElement.scrollWidth - innerWidth,
+  };
   const drag = (type, x) => canvas.dispatchEvent(
     new PointerEvent(type, { pointerId: 1, clientX: x, clientY: 100, bubbles: true }));
   canvas.setPointerCapture = () => {};
   const start = picture();
   drag("pointerdown", 100); drag("pointermove", 160); drag("pointerup", 160);
-  const told = { widths: [...document.querySelectorAll("svg")].map((svg) => svg.getBoundingClientRect().width),
-    marks: [...document.querySelectorAll("svg")].map((svg) => svg.querySelectorAll("path, use, image").length),
-    overflow: document.documentElement.scrollWidth - innerWidth };
-  requestAnimationFrame(() => setTimeout(() => {
+  setTimeout(() => {
     told.turned = picture() !== start;
     document.querySelector('[data-part="play"]').click();
     setTimeout(() => {
       told.played = document.querySelector('[data-part="count"]').textContent;
       document.body.dataset.told = JSON.stringify(told);
     }, 100);
-  }, 50));
-}, 50));
+  }, 100);
+});
 </script>"""
 
 
