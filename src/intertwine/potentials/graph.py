@@ -1,4 +1,4 @@
-"""The data dictionary: one batch of atomic structures, every tensor with its shape, dtype and unit. No group acts yet."""
+"""The data dictionary: a batch of atomic structures, every tensor with its shape, dtype and unit. No group acts yet."""
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -10,6 +10,25 @@ from torch import Tensor
 
 class GraphError(ValueError):
     """A structure that must not be computed with. One line: where, which field, what came, what to do."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a structure came from, for messages: "train.extxyz frame 17, line 495". Frames and atoms count from 0."""
+
+    path: Path | str
+    frame: int
+    line: int | None = None
+    """Line of the file that describes the frame, counted from 1, where there is one; its atoms follow."""
+
+    def at(self, atom: int | None = None) -> str:
+        """Name the frame, or one of its atoms."""
+        path = str(self.path) if str(self.path).isprintable() else ascii(str(self.path))
+        line = "" if self.line is None else f", line {self.line if atom is None else self.line + 1 + atom}"
+        return f"{path} frame {self.frame}{line}" + ("" if atom is None else f", atom {atom}")
+
+    def __str__(self) -> str:
+        return self.at()
 
 
 @dataclass(frozen=True)
@@ -31,7 +50,7 @@ class Graph:
     structure: Int[Tensor, "node"]
     """Index of the structure that each atom belongs to, ascending from 0."""
     cell: Float[Tensor, "graph 3 3"]
-    """Lattice vectors as rows, Angstrom; zero rows where the structure is not periodic."""
+    """Lattice vectors as rows, Angstrom; all zero for a molecule. A slab may keep its vector across the vacuum."""
     pbc: Bool[Tensor, "graph 3"]
     """Whether the structure repeats along each lattice vector."""
     senders: Int[Tensor, "edge"]
@@ -47,7 +66,11 @@ class Graph:
     stress: Float[Tensor, "graph 3 3"] | None = None
     """Stress label, eV/Angstrom^3, dE/dstrain / volume: positive pulls the cell together (ASE's sign)."""
     groups: tuple[str, ...] = ()
-    """Name of the set each structure belongs to ("300K", "surface", ...), for reports."""
+    """Name of the set each structure belongs to ("300K", "surface", ...), for reports; empty when unknown."""
+    sources: tuple[Source, ...] = ()
+    """Where each structure came from, for messages; empty when unknown."""
+    cutoff: float | None = None
+    """Length within which the edges are complete, Angstrom; None before `connect`."""
 
     @property
     def graph_count(self) -> int:
@@ -58,6 +81,14 @@ class Graph:
     def node_count(self) -> int:
         """Number of atoms."""
         return self.positions.shape[0]
+
+    def place(self, structure: int, atom: int | None = None) -> str:
+        """Name a structure for a message, or one of its atoms, given by its index in the batch."""
+        if atom is not None:
+            atom -= int((self.structure < structure).sum())
+        if self.sources:
+            return self.sources[structure].at(atom)
+        return f"structure {structure}" + ("" if atom is None else f", atom {atom}")
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Graph":
         """Move to a device and cast the floating tensors; the energy label stays float64."""
@@ -82,14 +113,3 @@ class Prediction:
     """-dE/dpositions, eV/Angstrom."""
     stress: Float[Tensor, "graph 3 3"] | None = None
     """dE/dstrain / volume, eV/Angstrom^3."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a structure came from, for messages: "train.extxyz frame 17"."""
-
-    path: Path | str
-    frame: int
-
-    def __str__(self) -> str:
-        return f"{self.path} frame {self.frame}"
