@@ -1,6 +1,7 @@
 """Irreps of O(3) and functions on the sphere: harmonics, Wigner matrices, couplings, grids, Fourier transforms."""
 
 from intertwine.o3.clebsch_gordan import wigner_3j
+from intertwine.o3.constants import Constants
 from intertwine.o3.fourier import convolve, fourier_to_harmonics, from_fourier, harmonics_to_fourier, to_fourier
 from intertwine.o3.gaunt import bracket_factor, gaunt, gaunt_factor, poisson_bracket
 from intertwine.o3.grid import SphereGrid, gauss_legendre, lebedev, smallest_grid
@@ -20,6 +21,7 @@ from intertwine.o3.spherical_harmonics import SphericalHarmonics, spherical_harm
 from intertwine.o3.wigner import wigner_d, wigner_d_from_angles, wigner_d_from_quaternion
 
 __all__ = [
+    "Constants",
     "Irrep",
     "Irreps",
     "IrrepsError",

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from intertwine.o3.clebsch_gordan import real_wigner_3j
+from intertwine.o3.constants import Constants
 from intertwine.o3.irreps import Irrep, Irreps, IrrepsError
 
 NORMALIZATIONS = ("integral", "component", "norm")
@@ -50,7 +51,7 @@ def spherical_harmonics(
 
 
 class SphericalHarmonics(nn.Module):
-    """`spherical_harmonics` as a module: the constants are buffers, so it compiles, exports and moves with the model.
+    """`spherical_harmonics` as a module: its constants move with the model, and it compiles and exports.
 
     Example:
         >>> harmonics = SphericalHarmonics("0e+1o+2e", normalize=True, normalization="component")
@@ -69,22 +70,24 @@ class SphericalHarmonics(nn.Module):
         self.normalize = normalize
         self.normalization = normalization
         check_normalization(normalization)
-        for degree in range(max(self.degrees, default=-1) + 1):
-            self.register_buffer(f"raise_{degree}", _raising_matrix(degree, normalization), persistent=False)
+        count = max(self.degrees, default=-1) + 1
+        self.names = tuple(f"raise_{degree}" for degree in range(count))
+        self.constants = Constants(**{f"raise_{l}": _raising_matrix(l, normalization) for l in range(count)})
 
     def forward(self, x: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch dim"]:
         """Harmonics of every vector."""
-        raising = [self.get_buffer(f"raise_{l}").to(x.dtype) for l in range(max(self.degrees, default=-1) + 1)]
+        raising = [self.constants.like(x, name) for name in self.names]
         return evaluate(self.degrees, raising, unit_vector(x) if self.normalize else x)
 
 
 def unit_vector(x: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3"]:
     """x / |x|, and zero with zero derivatives at x = 0.
 
-    Both branches of `where` stay finite, which is what keeps the derivatives finite.
+    Both branches of `where` stay finite, which is what keeps the derivatives finite. Lengths whose inverse fifth power
+    would overflow in the second derivative count as zero: below 5e-7 in float32, 1e-51 in float64.
     """
     square = x.square().sum(-1, keepdim=True)
-    is_zero = square == 0
+    is_zero = square < min(torch.finfo(x.dtype).tiny ** (1 / 3), 1e-6)
     return x * torch.where(is_zero, 0.0, torch.where(is_zero, 1.0, square).rsqrt())
 
 
@@ -93,7 +96,9 @@ def surface_gradient(
 ) -> Float[Tensor, "dim point 3"]:
     r"""Tangential gradient on the unit sphere of every harmonic up to degree `lmax`, at unit vectors.
 
-        grad_S Y^l = grad Y^l - l Y^l x        for the solid harmonic at |x| = 1
+        grad_S Y^l = grad Y^l - l Y^l x,        (grad Y^l_m)_k = l sum_n W^l[k, n, m] Y^{l-1}_n        at |x| = 1
+
+    The derivatives of a solid harmonic are solid harmonics of the degree below, coupled by the W of the recurrence.
 
     Finite everywhere, the poles included. The first axis runs over all harmonics of degrees 0 to lmax.
 
@@ -103,20 +108,16 @@ def surface_gradient(
     """
     check_normalization(normalization)
     raising = [_raising(l, normalization, points.dtype, points.device) for l in range(lmax + 1)]
-    values = [raising[0].expand(points.shape[0], 1)]
+    values = evaluate(tuple(range(lmax + 1)), raising, points)
     gradients = [points.new_zeros(points.shape[0], 3, 1)]  # [point, 3, dim]
     for l in range(1, lmax + 1):
+        value, lower = values[:, l * l : (l + 1) ** 2], values[:, (l - 1) ** 2 : l * l]
         if l == 1:
-            values.append(points @ raising[1])
-            gradients.append(raising[1].expand(points.shape[0], 3, 3))
-            continue
-        tensor = raising[l].reshape(3, 2 * l - 1, 2 * l + 1)
-        by_vector = torch.einsum("pn,knm->pkm", values[-1], tensor)
-        by_value = torch.einsum("pk,pjn,knm->pjm", points, gradients[-1], tensor)
-        values.append(_raise(points, values[-1], raising[l]))
-        gradients.append(by_vector + by_value)
-    tangential = [g - l * points[..., None] * v[..., None, :] for l, (v, g) in enumerate(zip(values, gradients))]
-    return torch.cat(tangential, -1).permute(2, 0, 1).contiguous()
+            gradient = raising[1].expand(points.shape[0], 3, 3)
+        else:
+            gradient = l * torch.einsum("pn,knm->pkm", lower, raising[l].unflatten(0, (3, 2 * l - 1)))
+        gradients.append(gradient - l * points[:, :, None] * value[:, None, :])
+    return torch.cat(gradients, -1).permute(2, 0, 1).contiguous()
 
 
 def evaluate(
@@ -178,6 +179,7 @@ def _raising_matrix(l: int, normalization: str) -> Float[Tensor, "..."]:
     return (coupling * (scale / (normal_factor(l - 1, normalization) * at_pole))).flatten(0, 1)
 
 
+@torch.compiler.disable()
 @cache
 def _raising(l: int, normalization: str, dtype: torch.dtype, device: torch.device) -> Tensor:
     with torch.inference_mode(False):  # a cached inference tensor could not be used for training later

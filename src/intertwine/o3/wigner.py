@@ -78,6 +78,7 @@ def determinant_sign(r: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch"]:
     return torch.where((a * torch.linalg.cross(b, c)).sum(-1) < 0, -1.0, 1.0).to(r.dtype)
 
 
+@torch.compiler.disable()
 @cache
 def _samples(lmax: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     with torch.inference_mode(False):  # a cached inference tensor could not be used for training later
