@@ -15,7 +15,7 @@ from pathlib import Path
 
 import lightning_fabric  # noqa: F401  imported once here, not in every child
 import torch
-from toy import TOY_PLAN, toy_collate, toy_items, toy_model, toy_objective, toy_validate
+from toy import TOY_PLAN, toy_collate_with_python_noise, toy_items, toy_model, toy_objective, toy_validate
 
 from intertwine.training import checkpoint, loop
 from intertwine.training.ema import ExponentialAverage
@@ -67,7 +67,7 @@ def train(folder: Path, kill: list | None, drop: str | None, mid_epoch: bool) ->
     plan = dataclasses.replace(TOY_PLAN, checkpoint_seconds=1e-9) if mid_epoch else TOY_PLAN
     model = toy_model()
     history = loop.fit(
-        model, objective, toy_items(), toy_collate, plan,
+        model, objective, toy_items(), toy_collate_with_python_noise, plan,
         validate=toy_validate, folder=folder, resume=True, progress=Quiet(),
     )  # fmt: skip
     digest = hashlib.sha256()

@@ -162,7 +162,8 @@ def _read_values(path: Path) -> dict:
         same = _render(content) == raw
     except (ValueError, TypeError, RecursionError):
         same = False
-    if not same or not {"kind", "values", "tensors"} <= content.keys():
+    wanted = {"kind": str, "values": dict, "tensors": dict}
+    if not same or not all(isinstance(content.get(name), kind) for name, kind in wanted.items()):
         raise damaged
     return content
 

@@ -1,5 +1,6 @@
 """Sums over the processes of a data-parallel run, safe for parameters that got no gradient. No group acts here."""
 
+import atexit
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -83,3 +84,14 @@ def wait_for_all() -> None:
     """Return when every process has come here."""
     if process_count() > 1:
         distributed.barrier()
+
+
+def close_at_exit() -> None:
+    """Take leave of the other processes when Python ends; without it gloo's threads abort the interpreter."""
+    if process_count() > 1:
+        atexit.register(_close)
+
+
+def _close() -> None:
+    if distributed.is_initialized():
+        distributed.destroy_process_group()

@@ -22,20 +22,20 @@ class History:
         (2, [2.0, 1.0])
     """
 
-    rows: list[dict[str, float]] = field(default_factory=list)
+    rows: list[dict[str, int | float]] = field(default_factory=list)
 
-    def __iter__(self) -> Iterator[dict[str, float]]:
+    def __iter__(self) -> Iterator[dict[str, int | float]]:
         return iter(self.rows)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @property
-    def best(self) -> dict[str, float] | None:
+    def best(self) -> dict[str, int | float] | None:
         """The first row with the lowest validation loss; None when nothing was validated."""
         return min((row for row in self.rows if "valid_loss" in row), key=lambda row: row["valid_loss"], default=None)
 
-    def column(self, name: str) -> list[float]:
+    def column(self, name: str) -> list[int | float]:
         """The values of one name, in the rows that have it."""
         return [row[name] for row in self.rows if name in row]
 

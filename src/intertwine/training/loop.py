@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from intertwine.training.checkpoint import CheckpointError, read_checkpoint, steps, write_step
 from intertwine.training.distributed import (
+    close_at_exit,
     copy_from_first,
     gather_states,
     numbers_from_first,
@@ -121,6 +122,7 @@ def _launch(plan: TrainingPlan) -> Any:
         precision="bf16-mixed" if plan.precision == "bf16-mixed" else "32-true",
     )
     fabric.launch()
+    close_at_exit()
     return fabric
 
 
@@ -192,10 +194,9 @@ class _Run:
 
     def train_epoch(self) -> None:
         """Take the steps that are left of the present epoch, or until the time is up."""
-        standing, plan = self.standing, self.plan
+        standing = self.standing
         for batch in self.sampler.batches(standing.epoch, standing.position):
-            due = plan.checkpoint_seconds is not None and time.monotonic() - self.saved > plan.checkpoint_seconds
-            asked, due, late = self._step(batch, (self.stop.asked, due, self._late()))
+            asked, due, late = self._step(batch)
             if asked:
                 where = f"checkpoint saved: {self._save()}" if self.folder else "no folder was given: nothing saved"
                 raise Interrupted(f"stopped after step {standing.step}; {where}")
@@ -247,8 +248,8 @@ class _Run:
 
     # ---- how
 
-    def _step(self, batch: list[int], flags: tuple[bool, ...]) -> list[bool]:
-        """One optimizer step; returns the flags, each true when any process raised it."""
+    def _step(self, batch: list[int]) -> list[bool]:
+        """One optimizer step. Was a stop asked for, is a checkpoint due, is the time up, on any process?"""
         standing, plan = self.standing, self.plan
         length = self.sampler.batch_length(standing.position)
         share = len(batch) / length
@@ -261,7 +262,8 @@ class _Run:
             terms = self.objective(self.model, self.fabric.to_device(self.collate(items)))
         terms["loss"].backward()
         values = torch.stack([term.detach().to(torch.float64) for term in terms.values()]).tolist()
-        *means, asked, due, late = sum_gradients(self.parameters, share, [share * v for v in values] + [*flags])
+        numbers = [share * value for value in values] + [float(flag) for flag in self._flags()]
+        *means, asked, due, late = sum_gradients(self.parameters, share, numbers)
         self._check_finite(dict(zip(terms, means)))
         self._clip()
         self.optimizer.step()
@@ -306,8 +308,11 @@ class _Run:
         self.model.train()
         return values
 
-    def _late(self) -> bool:
-        return self.plan.max_seconds is not None and self._clock() >= self.plan.max_seconds
+    def _flags(self) -> tuple[bool, bool, bool]:
+        plan = self.plan
+        due = plan.checkpoint_seconds is not None and time.monotonic() - self.saved > plan.checkpoint_seconds
+        late = plan.max_seconds is not None and self._clock() >= plan.max_seconds
+        return self.stop.asked, due, late
 
     def _clock(self) -> float:
         self.standing.seconds = self.seconds_before + time.monotonic() - self.started
@@ -343,16 +348,22 @@ class _Run:
     def _restore(self, path: Path) -> None:
         checkpoint = read_checkpoint(path, kind=KIND)
         values, origin = checkpoint.values, str(path)
-        self._check_same_run(values, origin)
+        try:
+            self._check_same_run(values, origin)
+            self.standing = _Standing(**values["standing"])
+            self.history = History(values["history"])
+            self.schedule.restore(values["schedule"])
+            updates = values["average_updates"]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise CheckpointError(
+                f"{origin}: written by another release ({error}). Install that release, or start the run again."
+            ) from None
         load_weights(self.model, checkpoint.part("model"), origin=origin)
         restore_optimizer(self.optimizer, checkpoint.part("optimizer"), origin=origin)
         if self.average is not None:
-            self.average.restore(checkpoint.part("average"), values["average_updates"], origin=origin)
+            self.average.restore(checkpoint.part("average"), updates, origin=origin)
         best = checkpoint.part("best")
         self.best = {name: tensor.to(self.fabric.device) for name, tensor in best.items()} or None
-        self.schedule.restore(values["schedule"])
-        self.standing = _Standing(**values["standing"])
-        self.history = History(values["history"])
         random = checkpoint.part(f"random{self.fabric.global_rank}")
         if random:  # a process more than last time keeps its fresh seed
             restore_random_states(random, origin=origin)

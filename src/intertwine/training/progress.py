@@ -4,7 +4,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TextIO
+from io import TextIOBase
 
 
 class Progress(ABC):
@@ -19,7 +19,7 @@ class Progress(ABC):
         """Step number `done` ended with `loss`. Called often; must cost microseconds."""
 
     @abstractmethod
-    def epoch(self, row: Mapping[str, float]) -> None:
+    def epoch(self, row: Mapping[str, int | float]) -> None:
         """An epoch ended with this row of the history."""
 
     @abstractmethod
@@ -40,7 +40,7 @@ class Quiet(Progress):
     def step(self, done: int, loss: float) -> None:
         """Nothing."""
 
-    def epoch(self, row: Mapping[str, float]) -> None:
+    def epoch(self, row: Mapping[str, int | float]) -> None:
         """Nothing."""
 
     def say(self, text: str) -> None:
@@ -53,7 +53,7 @@ class Quiet(Progress):
 class Lines(Progress):
     """A line an epoch, for logs and pipes; within a long epoch one a minute."""
 
-    def __init__(self, stream: TextIO | None = None, *, seconds_between: float = 60.0):
+    def __init__(self, stream: TextIOBase | None = None, *, seconds_between: float = 60.0):
         self.stream = stream
         self.seconds_between = seconds_between
 
@@ -71,7 +71,7 @@ class Lines(Progress):
             self.shown = now
             self.say(f"step {done}/{self.total}  loss {loss:.4g}  left {self.left()}")
 
-    def epoch(self, row: Mapping[str, float]) -> None:
+    def epoch(self, row: Mapping[str, int | float]) -> None:
         """Print the row."""
         self.shown = time.monotonic()
         self.say(f"{epoch_line(row, self.epochs)}  left {self.left()}")
@@ -130,7 +130,7 @@ class Bar(Progress):
             self.shown = now
             self.display.update(self.task, completed=done, loss=f"loss {loss:.4g}")
 
-    def epoch(self, row: Mapping[str, float]) -> None:
+    def epoch(self, row: Mapping[str, int | float]) -> None:
         """Print the row above the bar."""
         self.display.update(self.task, completed=row["step"])
         self.say(epoch_line(row, self.epochs))
@@ -151,7 +151,7 @@ def make_progress(*, quiet: bool = False) -> Progress:
     return Bar() if sys.stderr.isatty() else Lines()
 
 
-def epoch_line(row: Mapping[str, float], epochs: int) -> str:
+def epoch_line(row: Mapping[str, int | float], epochs: int) -> str:
     """A row of the history in one line.
 
     Example:

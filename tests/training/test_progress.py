@@ -1,0 +1,58 @@
+"""What a run shows: a line an epoch in logs, a bar on a terminal, nothing when asked."""
+
+import io
+import sys
+
+from toy import TOY_PLAN, toy_collate, toy_items, toy_model, toy_objective, toy_validate
+
+from intertwine.training.loop import fit
+from intertwine.training.progress import Bar, Lines, Progress, Quiet, make_progress
+
+
+def shown(progress: Progress) -> None:
+    fit(toy_model(), toy_objective, toy_items(), toy_collate, TOY_PLAN, validate=toy_validate, progress=progress)
+
+
+def test_lines_show_every_epoch_with_its_numbers_and_the_time_left():
+    stream = io.StringIO()
+    shown(Lines(stream))
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == TOY_PLAN.epochs
+    assert lines[1].startswith("epoch 2/6  loss 0.")
+    assert all(word in lines[1] for word in ["absolute", "valid_loss", "lr", "left"])
+
+
+def test_lines_report_within_a_long_epoch():
+    stream = io.StringIO()
+    shown(Lines(stream, seconds_between=0.0))
+    assert "step 3/30  loss" in stream.getvalue()
+
+
+def test_quiet_says_nothing(capsys):
+    shown(Quiet())
+    shown(make_progress(quiet=True))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_pipe_gets_lines(capsys):
+    assert isinstance(make_progress(), Lines)
+    shown(make_progress())
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == TOY_PLAN.epochs
+
+
+def test_a_terminal_gets_a_bar_and_the_epoch_lines(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    bar = make_progress()
+    assert isinstance(bar, Bar)
+    shown(bar)
+    text = sys.stderr.getvalue()
+    assert "training" in text
+    assert "6/6" in text or "30/30" in text
+    assert sum("epoch" in line and "valid_loss" in line for line in text.splitlines()) == 3
