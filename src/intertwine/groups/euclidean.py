@@ -152,29 +152,57 @@ class Translation(Group):
 
 
 def homogeneous(linear: Float[Tensor, "*batch n n"], shift: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch m m"]:
-    """The motion x -> linear x + shift as a matrix [n + 1, n + 1]."""
+    """The motion x -> linear x + shift as a matrix [n + 1, n + 1].
+
+    Example:
+        >>> homogeneous(torch.eye(2), torch.tensor([3.0, 4.0]))
+        tensor([[1., 0., 3.],
+                [0., 1., 4.],
+                [0., 0., 1.]])
+    """
     top = torch.cat([linear, shift[..., None]], -1)
     bottom = torch.cat([torch.zeros_like(shift), torch.ones_like(shift[..., :1])], -1)
     return torch.cat([top, bottom[..., None, :]], -2)
 
 
 def linear_part(g: Float[Tensor, "*batch m m"]) -> Float[Tensor, "*batch n n"]:
-    """Q of a motion: the homomorphism E(n) -> O(n), along which features of O(n) become features of E(n)."""
+    """Q of a motion: the homomorphism E(n) -> O(n), along which features of O(n) become features of E(n).
+
+    Example:
+        >>> linear_part(E(2).identity())
+        tensor([[1., 0.],
+                [0., 1.]])
+    """
     return g[..., :-1, :-1]
 
 
 def translation_part(g: Float[Tensor, "*batch m m"]) -> Float[Tensor, "*batch n"]:
-    """t of a motion."""
+    """t of a motion, the image of the origin. Not a homomorphism.
+
+    Example:
+        >>> translation_part(E(2).identity())
+        tensor([0., 0.])
+    """
     return g[..., :-1, -1]
 
 
 def pure_translation(t: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch m m"]:
-    """The homomorphism Translation(n) -> E(n)."""
+    """The homomorphism Translation(n) -> E(n).
+
+    Example:
+        >>> translation_part(pure_translation(torch.tensor([3.0, 4.0])))
+        tensor([3., 4.])
+    """
     return homogeneous(torch.eye(t.shape[-1]).to(t).expand(*t.shape, -1), t)
 
 
 def pure_rotation(q: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch m m"]:
-    """The homomorphism O(n) -> E(n) that keeps the origin in place."""
+    """The homomorphism O(n) -> E(n) that keeps the origin in place.
+
+    Example:
+        >>> linear_part(pure_rotation(-torch.eye(1)))
+        tensor([[-1.]])
+    """
     return homogeneous(q, q.new_zeros(q.shape[:-1]))
 
 

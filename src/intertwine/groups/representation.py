@@ -16,6 +16,12 @@ class Action(ABC):
 
     `Representation` is the linear kind, on the `dim` axis of the house layout. See `actions` for the others: points
     that move affinely, vectors on the last axis.
+
+    Example:
+        >>> from intertwine.groups.classical import SO
+        >>> action: Action = Standard(SO(3))
+        >>> action.act(SO(3).identity(), torch.tensor([[1.0], [2.0], [3.0]]))[:, 0]
+        tensor([1., 2., 3.])
     """
 
     @property

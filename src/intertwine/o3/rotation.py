@@ -90,7 +90,7 @@ def matrix_to_angles(
     sine = torch.hypot(r[..., 0, 1], r[..., 2, 1])
     beta = torch.atan2(sine, r[..., 1, 1])
     poles = sine < 8 * torch.finfo(r.dtype).eps
-    alpha = torch.where(poles, torch.atan2(r[..., 0, 2], r[..., 0, 0]), torch.atan2(r[..., 0, 1], r[..., 2, 1]))
+    alpha = torch.where(poles, torch.atan2(-r[..., 2, 0], r[..., 0, 0]), torch.atan2(r[..., 0, 1], r[..., 2, 1]))
     gamma = torch.where(poles, 0.0, torch.atan2(r[..., 1, 0], -r[..., 1, 2]))
     return alpha, beta, gamma
 

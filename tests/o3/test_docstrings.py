@@ -1,0 +1,54 @@
+"""Every example in the docstrings of the rooms groups and o3 runs, and every public name has one."""
+
+import ast
+import doctest
+import importlib
+import inspect
+import pkgutil
+from types import ModuleType
+
+import pytest
+import torch
+
+import intertwine.groups
+import intertwine.o3
+
+ROOMS = [intertwine.groups, intertwine.o3]
+MODULES = [f"{room.__name__}.{found.name}" for room in ROOMS for found in pkgutil.iter_modules(room.__path__)]
+CHECKER = doctest.NORMALIZE_WHITESPACE
+
+
+def examples(module: ModuleType) -> list[doctest.DocTest]:
+    """Read from the source, because the shape checker of the tests wraps the functions."""
+    source = inspect.getsource(module)
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
+            name = getattr(node, "name", module.__name__)
+            text = ast.get_docstring(node) or ""
+            names = {**vars(module), "torch": torch}
+            found.append(doctest.DocTestParser().get_doctest(text, names, name, module.__file__, 0))
+    return [test for test in found if test.examples]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_run(name):
+    runner = doctest.DocTestRunner(optionflags=CHECKER)
+    report: list[str] = []
+    for test in examples(importlib.import_module(name)):
+        runner.run(test, out=report.append)
+    assert runner.summarize(verbose=False).failed == 0, "".join(report)
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.__name__)
+def test_every_public_name_has_an_example(room):
+    missing = [
+        name
+        for name in room.__all__
+        if ">>>" not in (getattr(room, name).__doc__ or "") and not issubclass_safe(getattr(room, name), Exception)
+    ]
+    assert missing == []
+
+
+def issubclass_safe(thing: object, parent: type) -> bool:
+    return isinstance(thing, type) and issubclass(thing, parent)
