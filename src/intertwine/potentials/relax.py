@@ -1,0 +1,97 @@
+"""Relaxation: downhill on the potential energy until no force is left; E(3) acts on positions and cell."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from ase import Atoms
+from ase.filters import FrechetCellFilter
+from ase.optimize import BFGS, FIRE, LBFGS
+from jaxtyping import Float
+
+from intertwine.potentials.calculator import Calculator
+from intertwine.potentials.graph import Graph, GraphError
+from intertwine.potentials.potential import Potential
+from intertwine.potentials.report import RelaxationPath
+from intertwine.potentials.trajectory import TrajectoryFile, bare
+from intertwine.training.loop import NumericalError
+
+OPTIMIZERS = {"bfgs": BFGS, "lbfgs": LBFGS, "fire": FIRE}
+Progress = Callable[[str, int, int], None]
+"""Called with a line of text, the steps done and the steps in all."""
+
+
+@dataclass(frozen=True, eq=False)
+class Relaxation:
+    """Where a relaxation ended, and the way there."""
+
+    atoms: Atoms
+    """The relaxed structure, with its calculator."""
+    path: RelaxationPath
+    """Energy and largest force at every step, the start included."""
+    positions: Float[np.ndarray, "frame node 3"]
+    """The structure at every step, Angstrom."""
+
+
+def relax(
+    potential: Potential,
+    structure: Graph | Atoms,
+    *,
+    fmax: float = 0.01,
+    steps: int = 500,
+    optimizer: Literal["bfgs", "lbfgs", "fire"] = "bfgs",
+    cell: bool = False,
+    pressure: float = 0.0,
+    trajectory: Path | str | None = None,
+    progress: Progress | None = None,
+) -> Relaxation:
+    """Move the atoms downhill until every force is shorter than `fmax` (eV/A), or `steps` are done.
+
+    The structure that was given is not changed. Constraints that ASE atoms carry are kept.
+
+    Args:
+        optimizer: "bfgs" learns the whole curvature and takes few steps, its memory and time grow fast with the atoms
+            (some hundreds are fine); "lbfgs" learns the recent part of it and needs a start near the minimum; "fire" is
+            slow and hard to upset.
+        cell: relax the lattice too. Its generalised forces, virial / number of atoms, then count for `fmax`.
+        pressure: to relax the lattice under, eV/A^3 (1 GPa is 0.00624).
+        trajectory: an extended XYZ file for every step, with energy, forces and stress.
+        progress: called at every step.
+
+    Raises:
+        GraphError: the structure cannot be computed with, or `cell` is asked for without a periodic one.
+        NumericalError: the relaxation ran into a geometry that cannot be computed with.
+
+    Example:
+        >>> found = relax(potential, atoms, fmax=0.01)  # doctest: +SKIP
+        >>> found.path.converged, found.path.energy[-1], found.path.fmax[-1]  # doctest: +SKIP
+    """
+    if optimizer not in OPTIMIZERS:
+        raise ValueError(f"relax: optimizer must be one of {', '.join(OPTIMIZERS)}, got {optimizer!r}.")
+    if not fmax > 0 or steps < 0:
+        raise ValueError(f"relax: fmax must be positive and steps at least 0, got {fmax} and {steps}.")
+    atoms = bare(structure)
+    if cell and not atoms.pbc.all():
+        raise GraphError(f"{atoms.symbols}: cell=True needs a structure that is periodic along all three directions.")
+    atoms.calc = Calculator(potential)
+    atoms.get_potential_energy()  # a bad structure is an error of the input, whatever comes later is not
+    target: Any = FrechetCellFilter(atoms, scalar_pressure=pressure) if cell else atoms
+    energy, largest, positions = [], [], []
+    search = OPTIMIZERS[optimizer](target, logfile=None)
+    with TrajectoryFile(trajectory) as file:
+        try:
+            for _ in search.irun(fmax=fmax, steps=steps):
+                energy.append(float(target.get_potential_energy()))
+                largest.append(float(np.linalg.norm(target.get_forces(), axis=1).max()))
+                positions.append(atoms.positions.copy())
+                file.write(atoms, {"step": len(energy) - 1})
+                if progress:
+                    progress(f"energy {energy[-1]:.4f} eV  fmax {largest[-1]:.4f} eV/A", len(energy) - 1, steps)
+        except GraphError as error:
+            raise NumericalError(
+                f"relaxation failed after step {len(energy) - 1}: {error} Start nearer to a minimum, or try FIRE."
+            ) from error
+    path = RelaxationPath(np.array(energy), np.array(largest), converged=largest[-1] < fmax)
+    return Relaxation(atoms, path, np.stack(positions))

@@ -1,0 +1,111 @@
+"""Dynamics conserves what it must, reaches its temperature, and says when it failed."""
+
+import numpy as np
+import pytest
+from ase import Atoms, units
+from ase.build import bulk
+from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from lennard_jones import argon
+
+from intertwine.potentials.graph import GraphError
+from intertwine.potentials.md import simulate
+from intertwine.potentials.readers import read
+from intertwine.training.loop import NumericalError
+
+
+def crystal(repeat: int = 2) -> Atoms:
+    return bulk("Ar", "fcc", a=5.3, cubic=True).repeat(repeat)
+
+
+def test_energy_is_conserved_and_the_ripple_falls_with_the_square_of_the_step():
+    runs = [
+        simulate(argon(), crystal(), steps=1000 // step, timestep=5.0 * step, temperature=30.0, record_every=1)
+        for step in (1, 2)
+    ]
+    assert abs(runs[0].drift) < 1e-4  # meV/atom/ps, over 5 ps
+    assert runs[0].fluctuation < 1e-3
+    assert runs[1].fluctuation / runs[0].fluctuation == pytest.approx(4.0, rel=0.4)
+    for run in runs:
+        total = run.trace.potential + run.trace.kinetic
+        assert np.ptp(total) < 0.1 * np.ptp(run.trace.kinetic)
+
+
+def test_drift_is_the_slope_and_fluctuation_what_is_left():
+    run = simulate(argon(), crystal(1), steps=100, temperature=10.0, record_every=1)
+    total = run.trace.potential + run.trace.kinetic
+    slope, offset = np.polyfit(run.trace.time / 1000, 1000 * total, 1)
+    assert run.drift == pytest.approx(slope, rel=1e-6, abs=1e-9)
+    rest = 1000 * total - slope * run.trace.time / 1000 - offset
+    assert run.fluctuation == pytest.approx(rest.std(), rel=1e-6)
+
+
+def test_velocities_are_seeded():
+    runs = [simulate(argon(), crystal(1), steps=20, seed=seed, ensemble="nvt") for seed in (0, 0, 1)]
+    assert np.array_equal(runs[0].positions, runs[1].positions)
+    assert not np.array_equal(runs[0].positions, runs[2].positions)
+
+
+def test_the_caller_keeps_structure_and_global_random_numbers():
+    atoms = crystal(1)
+    before, state = atoms.positions.copy(), np.random.get_state()[1].copy()
+    simulate(argon(), atoms, steps=5, ensemble="nvt")
+    assert np.array_equal(atoms.positions, before)
+    assert not atoms.has("momenta")
+    assert np.array_equal(np.random.get_state()[1], state)
+
+
+def test_a_molecule_starts_without_drifting_or_turning():
+    run = simulate(argon(), Atoms("Ar3", [[0, 0, 0], [0, 0, 3.8], [0, 3.8, 0]]), steps=200, temperature=5.0)
+    assert np.abs(run.atoms.get_momenta().sum(axis=0)).max() < 1e-10
+    assert np.abs(run.atoms.get_angular_momentum()).max() < 1e-10
+
+
+def test_the_bath_sets_the_temperature():
+    run = simulate(
+        argon(), crystal(), steps=1500, timestep=5.0, temperature=40.0, ensemble="nvt", friction=0.04, record_every=5
+    )
+    assert run.trace.temperature[100:].mean() == pytest.approx(40.0, rel=0.12)
+
+
+def test_momenta_can_be_kept():
+    atoms = crystal(1)
+    MaxwellBoltzmannDistribution(atoms, temperature_K=20.0, rng=np.random.default_rng(3))
+    run = simulate(argon(), atoms, steps=10, temperature=None)
+    assert run.trace.kinetic[0] == pytest.approx(atoms.get_kinetic_energy() / len(atoms))
+
+
+def test_records_are_spaced_and_the_last_step_is_among_them(tmp_path):
+    shown = []
+    run = simulate(
+        argon(), crystal(1), steps=25, timestep=2.0, record_every=10, temperature=10.0, trajectory=tmp_path / "run.xyz",
+        progress=lambda text, done, steps: shown.append((done, steps)),
+    )  # fmt: skip
+    assert run.trace.time.tolist() == [0.0, 20.0, 40.0, 50.0]
+    frames = read(tmp_path / "run.xyz", require=("energy", "forces"))
+    np.testing.assert_allclose([frame.energy.item() / 4 for frame in frames], run.trace.potential, atol=1e-8)
+    np.testing.assert_allclose(frames[-1].positions.numpy(), run.atoms.positions, atol=1e-7)
+    assert shown[-1] == (25, 25)
+
+
+def test_a_free_atom_moves_in_a_straight_line():
+    atoms = Atoms("Ar", momenta=[[1.0, 0, 0]])
+    run = simulate(argon(), atoms, steps=10, timestep=1.0, temperature=None)
+    speed = 1.0 / atoms.get_masses()[0] * units.fs
+    assert run.atoms.positions[0] == pytest.approx([10 * speed, 0, 0], rel=1e-12)
+
+
+def test_a_run_that_blows_up_is_a_numerical_failure_that_names_the_time(tmp_path):
+    with pytest.raises(NumericalError, match=r"dynamics failed after .* fs") as caught:
+        simulate(
+            argon(), crystal(1), steps=500, timestep=2000.0, temperature=3000.0, record_every=1,
+            trajectory=tmp_path / "run.extxyz",
+        )  # fmt: skip
+    assert "\n" not in str(caught.value)
+    assert len(read(tmp_path / "run.extxyz")) >= 1  # what came before can be read
+
+
+def test_bad_structures_are_refused_before_the_first_step():
+    with pytest.raises(GraphError, match="Au"):
+        simulate(argon(), Atoms("Au"), steps=10)
+    with pytest.raises(ValueError, match="temperature"):
+        simulate(argon(), crystal(1), steps=10, temperature=-1.0)
