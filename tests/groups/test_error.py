@@ -10,7 +10,8 @@ from intertwine.groups.classical import SO, O
 from intertwine.groups.error import equivariance_error, relative_error
 from intertwine.groups.euclidean import E, linear_part
 from intertwine.groups.finite import Cyclic, Permutation
-from intertwine.groups.representation import PermutationMatrix, Regular, Restrict, Standard, Trivial
+from intertwine.groups.permuting import PermutationMatrix, Regular
+from intertwine.groups.representation import Restrict, Standard, Trivial
 
 
 @pytest.fixture

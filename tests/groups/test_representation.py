@@ -8,12 +8,11 @@ from intertwine.groups.classical import SO, O
 from intertwine.groups.euclidean import SE, E, Translation, linear_part, pure_translation
 from intertwine.groups.finite import Cyclic, Permutation
 from intertwine.groups.group import Group
+from intertwine.groups.permuting import PermutationMatrix, Regular
 from intertwine.groups.representation import (
     Action,
     Determinant,
-    PermutationMatrix,
     Product,
-    Regular,
     Representation,
     Restrict,
     Standard,

@@ -16,13 +16,12 @@ from intertwine.groups.euclidean import (
 from intertwine.groups.finite import Cyclic, Permutation
 from intertwine.groups.group import Group
 from intertwine.groups.haar import haar_orthogonal, haar_special_orthogonal
+from intertwine.groups.permuting import PermutationMatrix, Regular
 from intertwine.groups.representation import (
     Action,
     Determinant,
     Dual,
-    PermutationMatrix,
     Product,
-    Regular,
     Representation,
     Restrict,
     Standard,
