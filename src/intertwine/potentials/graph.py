@@ -12,6 +12,11 @@ class GraphError(ValueError):
     """A structure that must not be computed with. One line: where, which field, what came, what to do."""
 
 
+def one_line(path: Path | str) -> str:
+    """A path as it may stand in a message: a file name can hold line ends and terminal codes."""
+    return str(path) if str(path).isprintable() else ascii(str(path))
+
+
 @dataclass(frozen=True)
 class Source:
     """Where a structure came from, for messages: "train.extxyz frame 17, line 495". Frames and atoms count from 0."""
@@ -23,9 +28,8 @@ class Source:
 
     def at(self, atom: int | None = None) -> str:
         """Name the frame, or one of its atoms."""
-        path = str(self.path) if str(self.path).isprintable() else ascii(str(self.path))
         line = "" if self.line is None else f", line {self.line if atom is None else self.line + 1 + atom}"
-        return f"{path} frame {self.frame}{line}" + ("" if atom is None else f", atom {atom}")
+        return f"{one_line(self.path)} frame {self.frame}{line}" + ("" if atom is None else f", atom {atom}")
 
     def __str__(self) -> str:
         return self.at()

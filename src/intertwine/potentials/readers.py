@@ -14,10 +14,10 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from intertwine.potentials.batching import split
 from intertwine.potentials.extxyz import format_frame, parse
-from intertwine.potentials.graph import Graph, GraphError, Source
+from intertwine.potentials.graph import Graph, GraphError, Source, one_line
 from intertwine.potentials.label_keys import Frame, LabelKeys, to_graph
 from intertwine.potentials.soundness import check
-from intertwine.potentials.textfile import COMPRESSED, name, read_text, write_text
+from intertwine.potentials.textfile import COMPRESSED, read_text, write_text
 
 ASE_FORMATS = {".traj": "traj", ".db": "db", ".json": "db", ".cif": "cif", ".vasp": "vasp", ".poscar": "vasp"}
 """Formats left to ASE. None of them executes what it reads: formats that hold pickles or Python are not listed."""
@@ -79,10 +79,10 @@ def write(path: str | Path, graphs: Sequence[Graph], *, decimals: int | None = N
     """
     path = Path(path)
     if _kind(path) != "extxyz":
-        raise GraphError(f"{name(path)}: can only write .extxyz or .xyz, optionally with .gz or .xz; rename it.")
+        raise GraphError(f"{one_line(path)}: can only write .extxyz or .xyz, optionally with .gz or .xz; rename it.")
     structures = [check(structure) for graph in graphs for structure in split(graph)]
     if not structures:
-        raise GraphError(f"{name(path)}: there are no structures to write; expected at least one.")
+        raise GraphError(f"{one_line(path)}: there are no structures to write; expected at least one.")
     write_text(path, "".join(format_frame(structure, decimals) for structure in structures))
 
 
@@ -139,7 +139,9 @@ def _kind(path: Path) -> str:
     if suffixes and suffixes[-1] in ASE_FORMATS:
         return ASE_FORMATS[suffixes[-1]]
     known = ".extxyz, .xyz (also with .gz or .xz), " + ", ".join(ASE_FORMATS)
-    raise GraphError(f"{name(path)}: unknown format {path.suffix!a}, expected one of {known}; convert or rename it.")
+    raise GraphError(
+        f"{one_line(path)}: unknown format {path.suffix!a}, expected one of {known}; convert or rename it."
+    )
 
 
 def _frames(path: Path) -> list[Frame]:
@@ -147,14 +149,14 @@ def _frames(path: Path) -> list[Frame]:
     if kind == "extxyz":
         return list(parse(read_text(path), path))
     if not path.is_file():
-        raise GraphError(f"{name(path)}: no such file; check the spelling and the folder.")
+        raise GraphError(f"{one_line(path)}: no such file; check the spelling and the folder.")
     try:
         images = ase.io.read(path, index=":", format=kind, do_not_split_by_at_sign=True)
     except Exception as error:  # ASE raises whatever its parsers stumble over
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:120]
-        raise GraphError(f"{name(path)}: ASE cannot read it as {kind} ({reason}); check or convert it.") from error
+        raise GraphError(f"{one_line(path)}: ASE cannot read it as {kind} ({reason}); check or convert it.") from error
     if not images:
-        raise GraphError(f"{name(path)}: the file holds no structures; expected at least one frame.")
+        raise GraphError(f"{one_line(path)}: the file holds no structures; expected at least one frame.")
     return [_from_ase(atoms, Source(path, index)) for index, atoms in enumerate(images) if isinstance(atoms, Atoms)]
 
 
@@ -176,4 +178,4 @@ def _fail_unknown(key: str, path: Path, frame: Frame) -> None:
     known = [*frame.info, *frame.columns]
     near = get_close_matches(key, known, n=1)
     hint = f"did you mean {near[0]!a}?" if near else f"frame 0 has {', '.join(map(ascii, known)) or 'no keys'}."
-    raise GraphError(f"{name(path)}: no frame has the key {key!a}; {hint}")
+    raise GraphError(f"{one_line(path)}: no frame has the key {key!a}; {hint}")

@@ -4,10 +4,10 @@ from collections.abc import Collection
 
 import numpy as np
 from ase.data import chemical_symbols
-from scipy.spatial import KDTree
 
 from intertwine.potentials.graph import Graph, GraphError
 from intertwine.potentials.lattice import complete, plane_spacing
+from intertwine.potentials.overlap import closest_pair
 
 HEAVIEST = 118
 FARTHEST = 1e6
@@ -18,8 +18,6 @@ CLOSEST = 0.3
 """Smallest distance between two atoms, Angstrom; H2 has 0.74."""
 LARGEST = 1e12
 """Largest label in eV and Angstrom; beyond it squares leave float32."""
-CROWD = 1000
-"""Candidates per atom above which atoms lie on each other for certain."""
 
 
 def check(graph: Graph) -> Graph:
@@ -44,9 +42,7 @@ def check_structure(graph: Graph) -> None:
     counts = np.bincount(structure, minlength=graph.graph_count)
     if len(counts) > graph.graph_count or (counts == 0).any():
         where = graph.place(int(np.argmin(counts[: graph.graph_count])))
-        raise GraphError(
-            f"{where}: holds no atoms, expected at least 1; drop it."
-        )
+        raise GraphError(f"{where}: holds no atoms, expected at least 1; drop it.")
     unknown = (numbers < 1) | (numbers > HEAVIEST)
     if unknown.any():
         atom = int(unknown.argmax())
@@ -73,10 +69,10 @@ def check_distances(graph: Graph) -> None:
     first = 0
     for index, (count, cell, pbc) in enumerate(zip(counts, _array(graph.cell), _array(graph.pbc))):
         positions = _array(graph.positions)[first : first + count].astype(float)
-        pair = _closest_pair(positions, cell.astype(float), pbc)
+        pair = closest_pair(positions, cell.astype(float), pbc, CLOSEST)
         if pair is not None:
-            raise overlap(graph, index, first + pair[0], first + pair[1], pair[2])
-        first += count
+            raise _overlap(graph, index, first + pair[0], first + pair[1], pair[2])
+        first += int(count)
 
 
 def check_species(graph: Graph, species: Collection[int]) -> None:
@@ -91,16 +87,6 @@ def check_species(graph: Graph, species: Collection[int]) -> None:
             f"{where}: species {chemical_symbols[numbers[atom]]} ({numbers[atom]}) is unknown to this model, which "
             f"knows {known}; train with frames that hold it."
         )
-
-
-def overlap(graph: Graph, structure: int, first: int, second: int, distance: float) -> GraphError:
-    """The error for two atoms, by their index in the batch, that lie on each other."""
-    begin = int((graph.structure < structure).sum())
-    other = "its own periodic image" if first == second else f"atom {second - begin}"
-    return GraphError(
-        f"{graph.place(structure, first)}: positions overlap, {other} is {distance:.3g} A away, expected at least "
-        f"{CLOSEST} A; remove the double atom, or check cell and unit."
-    )
 
 
 def _check_cell(cell: np.ndarray, pbc: np.ndarray, where: str) -> None:
@@ -134,45 +120,14 @@ def _check_rows(graph: Graph, field: str, structure: np.ndarray | None, limit: f
         )
 
 
-def _closest_pair(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> tuple[int, int, float] | None:
-    """Two atoms nearer than `CLOSEST`, and their distance; images included.
-
-    |s_i| <= |d| for a displacement d with lattice coordinates s measured in plane spacings, so candidates come from a
-    box search in s. Planes are first set further apart than twice `CLOSEST` by repeating the cell, so that a candidate
-    names one image only.
-    """
-    count = len(positions)
-    if not pbc.any():
-        coordinates, period, cell = positions, None, np.eye(3)
-    else:
-        cell = complete(cell, pbc)
-        repeats = np.where(pbc, np.ceil(2.1 * CLOSEST / plane_spacing(cell)), 1).astype(int)
-        if repeats.max() > 1:
-            offsets = np.indices(repeats.tolist()).reshape(3, -1).T @ cell
-            positions = (offsets[:, None] + positions).reshape(-1, 3)
-            cell = cell * repeats[:, None]
-        spacing = plane_spacing(cell)
-        fractions = np.linalg.solve(cell.T, positions.T).T
-        coordinates = np.where(pbc, fractions % 1, fractions) * spacing
-        period = np.where(pbc, spacing * (1 + 1e-9), 0)  # a hair wider, as the remainder may round up to 1
-    tree = KDTree(coordinates, boxsize=period)
-    reach = CLOSEST * (1 + 1e-6)
-    if len(positions) > CROWD and tree.count_neighbors(tree, reach, p=np.inf) > CROWD * len(positions):
-        nearest = np.asarray(tree.query(coordinates, k=2, p=np.inf)[1])  # all pairs would not fit the memory
-        pairs = nearest[nearest[:, 0] != nearest[:, 1]]
-    else:
-        pairs = tree.query_pairs(reach, p=np.inf, output_type="ndarray")
-    if not len(pairs):
-        return None
-    vectors = positions[pairs[:, 1]] - positions[pairs[:, 0]]
-    if period is not None:
-        vectors -= np.where(pbc, np.rint(np.linalg.solve(cell.T, vectors.T).T), 0) @ cell
-    distances = np.linalg.norm(vectors, axis=1)
-    nearest = int(distances.argmin())
-    if distances[nearest] >= CLOSEST:
-        return None
-    first, second = sorted(int(atom) % count for atom in pairs[nearest])
-    return first, second, float(distances[nearest])
+def _overlap(graph: Graph, structure: int, first: int, second: int, distance: float) -> GraphError:
+    """The error for two atoms, by their index in the batch."""
+    begin = int((graph.structure < structure).sum())
+    other = "its own periodic image" if first == second else f"atom {second - begin}"
+    return GraphError(
+        f"{graph.place(structure, first)}: positions overlap, {other} is {distance:.3g} A away, expected at least "
+        f"{CLOSEST} A; remove the double atom, or check cell and unit."
+    )
 
 
 def _array(tensor) -> np.ndarray:

@@ -7,7 +7,7 @@ import secrets
 import zlib
 from pathlib import Path
 
-from intertwine.potentials.graph import GraphError
+from intertwine.potentials.graph import GraphError, one_line
 
 COMPRESSED = (".gz", ".xz")
 BOMB_RATIO, BOMB_FLOOR = (
@@ -27,13 +27,13 @@ def read_text(path: Path) -> str:
     if not path.exists():
         near = sorted(p.name for p in path.parent.glob("*" + "".join(path.suffixes))) if path.parent.is_dir() else []
         hint = f"the folder has {', '.join(near[:3])}" if near else "check the spelling and the folder"
-        raise GraphError(f"{name(path)}: no such file; {hint}.")
+        raise GraphError(f"{one_line(path)}: no such file; {hint}.")
     if not path.is_file():
-        raise GraphError(f"{name(path)}: expected a file, but this is a folder or a device; name one file inside.")
+        raise GraphError(f"{one_line(path)}: expected a file, but this is a folder or a device; name one file inside.")
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise GraphError(f"{name(path)}: cannot be read ({error.strerror}); check its permissions.") from error
+        raise GraphError(f"{one_line(path)}: cannot be read ({error.strerror}); check its permissions.") from error
     if path.suffix.lower() in COMPRESSED:
         data = _decompress(data, path)
     return _decode(data, path)
@@ -57,12 +57,9 @@ def write_text(path: Path, text: str) -> None:
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise GraphError(f"{name(path)}: cannot be written ({error.strerror}); check folder and free space.") from error
-
-
-def name(path: Path | str) -> str:
-    """A path as it may stand in a one-line message."""
-    return str(path) if str(path).isprintable() else ascii(str(path))
+        raise GraphError(
+            f"{one_line(path)}: cannot be written ({error.strerror}); check folder and free space."
+        ) from error
 
 
 def _decompress(data: bytes, path: Path) -> bytes:
@@ -79,7 +76,7 @@ def _decompress(data: bytes, path: Path) -> bytes:
             size += len(part)
             if size > limit:
                 raise GraphError(
-                    f"{name(path)}: grows more than {BOMB_RATIO} times when decompressed, no set of structures does; "
+                    f"{one_line(path)}: grows more than {BOMB_RATIO} times when decompressed, unlike any structures; "
                     "decompress it by hand if you trust it."
                 )
             if not stream.eof:
@@ -88,25 +85,25 @@ def _decompress(data: bytes, path: Path) -> bytes:
             rest = stream.unused_data.lstrip(b"\0")
     except (zlib.error, lzma.LZMAError, EOFError) as error:
         kind = path.suffix[1:].lower()
-        raise GraphError(f"{name(path)}: damaged .{kind} archive ({error}); copy or download it again.") from error
+        raise GraphError(f"{one_line(path)}: damaged .{kind} archive ({error}); copy or download it again.") from error
     return b"".join(parts)
 
 
 def _decode(data: bytes, path: Path) -> str:
     if data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
-        raise GraphError(f"{name(path)}: begins with a byte-order mark; save it as UTF-8 without BOM.")
+        raise GraphError(f"{one_line(path)}: begins with a byte-order mark; save it as UTF-8 without BOM.")
     if data.startswith((b"\x1f\x8b", b"\xfd7zXZ")):
-        raise GraphError(f"{name(path)}: is compressed; give its name the ending .gz or .xz.")
+        raise GraphError(f"{one_line(path)}: is compressed; give its name the ending .gz or .xz.")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise GraphError(
-            f"{name(path)}, line {line}: byte 0x{data[error.start]:02x} is not UTF-8 text; save the file as UTF-8."
+            f"{one_line(path)}, line {line}: byte 0x{data[error.start]:02x} is not UTF-8 text; save the file as UTF-8."
         ) from error
     if text.strip() and not text.endswith("\n"):
         raise GraphError(
-            f"{name(path)}, line {text.count(chr(10)) + 1}: the last line has no line end, so the file may be "
+            f"{one_line(path)}, line {text.count(chr(10)) + 1}: the last line has no line end, so the file may be "
             "truncated in the middle of a number; if it is whole, add a line end."
         )
     return text.replace("\r\n", "\n")

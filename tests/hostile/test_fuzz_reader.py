@@ -1,0 +1,74 @@
+"""Random damage to a good file gives sound graphs or one line of error, and nothing else."""
+
+from pathlib import Path
+
+from corpus import COPPER, REQUIRED, WATER
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from intertwine.potentials.extxyz import parse
+from intertwine.potentials.graph import GraphError
+from intertwine.potentials.label_keys import to_graph
+from intertwine.potentials.readers import read
+from intertwine.potentials.soundness import check
+
+GOOD = WATER + COPPER
+TOKENS = [
+    "nan",
+    "inf",
+    "-1",
+    "1e999",
+    "\t",
+    " ",
+    "\n",
+    '"',
+    "'",
+    "{",
+    "[",
+    "]",
+    "\\",
+    "=",
+    ":",
+    "٣",
+    "_",
+    "D",
+    "\0",
+    "\r",
+    "H",
+    "",
+]
+EDITS = st.lists(
+    st.tuples(st.integers(0, len(GOOD)), st.integers(0, 8), st.sampled_from(TOKENS) | st.text(max_size=3)),
+    min_size=1,
+    max_size=4,
+)
+
+
+def outcome(run) -> None:
+    try:
+        graphs = run()
+    except GraphError as error:
+        assert str(error).isprintable()
+    else:
+        assert graphs
+        for graph in graphs:
+            assert graph.positions.isfinite().all() and graph.numbers.min() >= 1
+            for label in (graph.energy, graph.forces):
+                assert label is None or label.isfinite().all()
+
+
+@given(EDITS)
+@settings(max_examples=400, deadline=None)
+def test_edited_text_is_read_soundly_or_refused(edits):
+    text = GOOD
+    for start, length, token in edits:
+        text = text[:start] + token + text[start + length :]
+    outcome(lambda: [check(to_graph(frame)) for frame in parse(text, "fuzz.extxyz")])
+
+
+@given(st.binary(max_size=300), st.sampled_from([".extxyz", ".extxyz.gz", ".extxyz.xz"]))
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_random_bytes_are_refused(tmp_path: Path, data, suffix):
+    path = tmp_path / f"random{suffix}"
+    path.write_bytes(data)
+    outcome(lambda: read(path, require=REQUIRED))
