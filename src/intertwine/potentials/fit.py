@@ -1,0 +1,202 @@
+"""From labelled structures to a trained potential: references, scales, training, saving; no group acts here."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from intertwine.potentials.batching import collate
+from intertwine.potentials.config import FitConfig
+from intertwine.potentials.graph import Graph, GraphError
+from intertwine.potentials.models import ModelName
+from intertwine.potentials.neighbors import connect
+from intertwine.potentials.objective import LossWeights, make_objective
+from intertwine.potentials.potential import Potential
+from intertwine.potentials.readers import read
+from intertwine.potentials.reference import composition_energy, fit_reference_energies, isolated_atom_energies
+from intertwine.potentials.saved import build_potential, save_potential
+from intertwine.potentials.soundness import check_species
+from intertwine.training.history import History
+from intertwine.training.loop import fit
+from intertwine.training.plan import TrainingPlan
+from intertwine.training.progress import Progress
+
+
+def fit_potential(config: FitConfig, *, resume: bool = False, progress: Progress | None = None) -> Path:
+    """Do all that a configuration file says; the trained potential lies in `<out>/potential`, its history beside it.
+
+    Frames of a single atom give the reference energies and are not trained on; elements without one get theirs from a
+    least-squares fit to the training frames.
+
+    Raises:
+        GraphError: data that cannot be trained on.
+        NumericalError: the training left the finite numbers.
+        CheckpointError: `<out>` holds a run and `resume` is False, or its checkpoint is damaged.
+    """
+    keys = {f"{name}_key": key for name, key in config.data.keys}
+    weights = LossWeights(**config.train.loss.model_dump())
+    required = [name for name in ("energy", "forces", "stress") if getattr(weights, name) > 0]
+    frames = read(config.data.train, require=required, **keys)
+    train, references = reference_frames(frames)
+    if isinstance(config.data.valid, float):
+        train, valid = hold_out(train, config.data.valid, seed=config.seed)
+    else:
+        valid, _ = reference_frames(read(config.data.valid, require=required, **keys))
+    dtype = getattr(torch, config.dtype)
+    hyperparameters = config.model.model_dump(mode="json", exclude={"kind"})
+    potential, train = new_potential(config.model.kind, hyperparameters, train, references, seed=config.seed, dtype=dtype)
+    valid = ready(valid, potential)
+    out = Path(config.out)
+    train_potential(
+        potential, train, valid, config.plan(), weights=weights, folder=out, resume=resume, progress=progress
+    )
+    return save_potential(out / "potential", potential, notes={"config": config.model_dump(mode="json")})
+
+
+def reference_frames(graphs: Sequence[Graph]) -> tuple[list[Graph], dict[int, float]]:
+    """The frames to train on, and a reference energy for each of their elements."""
+    isolated = isolated_atom_energies(graphs)
+    train = [graph for graph in graphs if graph.node_count > 1 or bool(graph.pbc.any())]
+    if not train:
+        raise GraphError("fit: no frame holds more than one atom; there is nothing to learn forces from.")
+    elements = sorted({int(number) for graph in train for number in graph.numbers.unique()})
+    if all(number in isolated for number in elements):
+        return train, {number: isolated[number] for number in elements}
+    if any(graph.energy is None for graph in train):
+        return train, dict.fromkeys(elements, 0.0)
+    return train, fit_reference_energies(train)
+
+
+def hold_out(graphs: Sequence[Graph], fraction: float, *, seed: int) -> tuple[list[Graph], list[Graph]]:
+    """Split frames at random into those to train on and those to validate with, at least one of each."""
+    if len(graphs) < 2:
+        raise GraphError("fit: one frame cannot be split into training and validation; give a data.valid file.")
+    count = min(max(1, round(fraction * len(graphs))), len(graphs) - 1)
+    order = torch.randperm(len(graphs), generator=torch.Generator().manual_seed(seed)).tolist()
+    return [graphs[i] for i in sorted(order[count:])], [graphs[i] for i in sorted(order[:count])]
+
+
+def new_potential(
+    kind: ModelName,
+    hyperparameters: Mapping[str, Any],
+    train: Sequence[Graph],
+    reference_energies: Mapping[int, float],
+    *,
+    seed: int,
+    dtype: torch.dtype = torch.float32,
+) -> tuple[Potential, list[Graph]]:
+    """An untrained potential scaled to its training set, and that set connected and cast for it.
+
+    Species and the number of neighbours come from the frames; the scale is the root mean square force, the shift the mean
+    energy per atom above the references.
+    """
+    connected = [connect(graph, hyperparameters["cutoff"]) for graph in train]
+    scales = measure(connected, reference_energies)
+    potential = build_potential(
+        kind,
+        {**hyperparameters, "species": sorted(reference_energies), "neighbors": scales.neighbors},
+        reference_energies,
+        scale=scales.force,
+        shift=scales.energy,
+        seed=seed,
+    ).to(dtype)
+    return potential, [graph.to(dtype=dtype) for graph in connected]
+
+
+def ready(graphs: Sequence[Graph], potential: Potential) -> list[Graph]:
+    """Frames checked, connected and cast for a potential."""
+    dtype = next(potential.parameters()).dtype
+    for graph in graphs:
+        check_species(graph, potential.species)
+    return [connect(graph, potential.cutoff).to(dtype=dtype) for graph in graphs]
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Sizes that a potential starts from."""
+
+    neighbors: float
+    """Edges per atom."""
+    force: float
+    """Root mean square of a force component, eV/Angstrom; 1 without force labels."""
+    energy: float
+    """Mean energy above the references, eV/atom; 0 without energy labels."""
+
+
+def measure(graphs: Sequence[Graph], reference_energies: Mapping[int, float]) -> Scales:
+    """The scales of connected frames.
+
+    Raises:
+        GraphError: no atom has a neighbour within the cutoff.
+    """
+    atoms = sum(graph.node_count for graph in graphs)
+    edges = sum(len(graph.senders) for graph in graphs)
+    if edges == 0:
+        raise GraphError(
+            f"fit: no atom has a neighbour within {graphs[0].cutoff} Angstrom. Check the unit of the positions."
+        )
+    squares = [graph.forces.double().square().mean().item() for graph in graphs if graph.forces is not None]
+    energies = [
+        ((graph.energy - composition_energy(graph.numbers, graph.structure, 1, reference_energies)) / graph.node_count)
+        for graph in graphs
+        if graph.energy is not None
+    ]
+    force = (sum(squares) / len(squares)) ** 0.5 if squares else 1.0
+    energy = torch.cat(energies).mean().item() if energies else 0.0
+    return Scales(neighbors=edges / atoms, force=force or 1.0, energy=energy)
+
+
+def train_potential(
+    potential: Potential,
+    train: Sequence[Graph],
+    valid: Sequence[Graph],
+    plan: TrainingPlan,
+    *,
+    weights: LossWeights = LossWeights(),
+    folder: Path | str | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> History:
+    """Train in place on frames that are `ready`; the potential ends with the averaged weights of its best validation.
+
+    The history holds root mean square errors in eV/atom, eV/Angstrom and eV/Angstrom^3 of the validation frames.
+    """
+    return fit(
+        potential,
+        make_objective(weights),
+        train,
+        collate,
+        plan,
+        validate=make_validation(valid, weights, batch_size=2 * plan.batch_size),
+        folder=folder,
+        resume=resume,
+        progress=progress,
+        decays=hidden_matrices_decay,
+    )
+
+
+def make_validation(
+    graphs: Sequence[Graph], weights: LossWeights, *, batch_size: int
+) -> Callable[[nn.Module], dict[str, float]]:
+    """A function from a potential to its loss and errors on some frames."""
+    objective = make_objective(weights)
+    batches = [collate(graphs[start : start + batch_size]) for start in range(0, len(graphs), batch_size)]
+
+    def validate(potential: nn.Module) -> dict[str, float]:
+        device = next(potential.parameters()).device
+        sums: dict[str, float] = {}
+        with torch.no_grad():
+            for batch in batches:
+                for name, value in objective(potential, batch.to(device)).items():
+                    sums[name] = sums.get(name, 0.0) + value.item() * batch.graph_count / len(graphs)
+        return {name.replace("mse", "rmse"): value**0.5 if "mse" in name else value for name, value in sums.items()}
+
+    return validate
+
+
+def hidden_matrices_decay(name: str, parameter: Tensor) -> bool:
+    """Weight decay shrinks matrices that mix channels; not embeddings, scales or the weights of single irreps."""
+    return parameter.ndim == 2 and "embedding" not in name

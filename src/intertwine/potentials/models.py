@@ -1,0 +1,12 @@
+"""The models a potential can hold, by the names that configuration files and checkpoints use."""
+
+from typing import Literal
+
+from torch import nn
+
+from intertwine.potentials.mace import MACE
+
+ModelName = Literal["mace"]
+
+MODELS: dict[ModelName, type[nn.Module]] = {"mace": MACE}
+"""Constructors; their keyword arguments are the hyperparameters, all of them plain JSON values."""

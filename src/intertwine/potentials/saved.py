@@ -1,0 +1,94 @@
+"""Potentials on disk: weights as safetensors, everything else as JSON, nothing pickled; no group acts here."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from intertwine.potentials.models import MODELS, ModelName
+from intertwine.potentials.potential import Potential
+from intertwine.training.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
+
+KIND = "potential"
+
+
+def build_potential(
+    kind: ModelName,
+    hyperparameters: Mapping[str, Any],
+    reference_energies: Mapping[int, float],
+    *,
+    scale: float = 1.0,
+    shift: float = 0.0,
+    seed: int | None = None,
+) -> Potential:
+    """A potential with fresh weights, remembering how it was built so that it can be saved.
+
+    Args:
+        hyperparameters: keyword arguments of the model's constructor.
+        seed: of the weights; left out, torch's own generator goes on.
+
+    Raises:
+        ValueError: an unknown kind, or hyperparameters that the model refuses.
+
+    Example:
+        >>> potential = build_potential("mace", {"species": [1, 8], "cutoff": 4.0, "channels": 8}, {1: -13.6, 8: -2041.8})
+        >>> potential.species, potential.cutoff
+        ((1, 8), 4.0)
+    """
+    if kind not in MODELS:
+        raise ValueError(f"build_potential: there is no model {kind!r}; choose one of {', '.join(MODELS)}.")
+    with torch.random.fork_rng(devices=[], enabled=seed is not None):
+        if seed is not None:
+            torch.manual_seed(seed)
+        model: nn.Module = MODELS[kind](**hyperparameters)
+    potential = Potential(model, reference_energies, scale=scale, shift=shift)
+    potential.recipe = {
+        "model": kind,
+        "hyperparameters": dict(hyperparameters),
+        "reference_energies": {str(number): energy for number, energy in potential.reference_energies.items()},
+        "scale": potential.scale,
+        "shift": potential.shift,
+    }
+    return potential
+
+
+def save_potential(folder: Path | str, potential: Potential, *, notes: Mapping[str, Any] | None = None) -> Path:
+    """Write a potential as a folder, all of it or nothing; `load` reads it back bit for bit.
+
+    Args:
+        notes: JSON values to keep beside the weights, for example the training configuration.
+
+    Raises:
+        ValueError: the potential was not made by `build_potential` or `load`.
+    """
+    if potential.recipe is None:
+        raise ValueError("save_potential: this potential has no recipe; make it with build_potential to save it.")
+    dtype = str(next(potential.parameters()).dtype).removeprefix("torch.")
+    values = {**potential.recipe, "dtype": dtype, "notes": dict(notes or {})}
+    return write_checkpoint(folder, potential.state_dict(), values, kind=KIND)
+
+
+def load(folder: Path | str, *, device: torch.device | str = "cpu") -> Potential:
+    """Read a potential that `save_potential` wrote, in its own dtype.
+
+    Raises:
+        CheckpointError: missing, cut short, altered by as little as a bit, or not a potential.
+    """
+    checkpoint = read_checkpoint(folder, kind=KIND)
+    values = checkpoint.values
+    try:
+        references = {int(number): float(energy) for number, energy in values["reference_energies"].items()}
+        potential = build_potential(
+            values["model"], values["hyperparameters"], references, scale=values["scale"], shift=values["shift"]
+        )
+        potential.to(getattr(torch, values["dtype"]))
+        potential.load_state_dict(checkpoint.tensors)
+    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(
+            f"{folder}: the checkpoint does not describe a potential that this release can build ({reason}). "
+            f"Load it with the release that wrote it."
+        ) from error
+    return potential.to(device).eval()
