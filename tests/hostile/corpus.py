@@ -70,6 +70,16 @@ def missing(folder: Path) -> Path:
     return folder / "missing.extxyz"
 
 
+@other("missing trajectory", "no such file")
+def missing_trajectory(folder: Path) -> Path:
+    return folder / "missing.traj"
+
+
+@other("name too long", "no such file")
+def endless_name(folder: Path) -> Path:
+    return folder / ("x" * 300 + ".extxyz")
+
+
 @other("folder", "folder")
 def folder(folder: Path) -> Path:
     (folder / "set.extxyz").mkdir()
@@ -102,6 +112,8 @@ LATTICE = "4.0 0.0 0.0 0.0 4.0 0.0 0.0 0.0 4.0"
 CASES = [
     # the file
     missing,
+    missing_trajectory,
+    endless_name,
     folder,
     pipe,
     file("empty", "", "no structures"),
@@ -160,8 +172,8 @@ CASES = [
     water("energy absurd", ("-76.25", "-1e300"), expected=("energy is -1e+300",), line=7),
     water("energy with underscore", ("-76.25", "-76_25"), expected=("energy is '-76_25'",), line=7),
     water("energy with a long dash", ("-76.25", "−76.25"), expected=("energy", "no decimal"), line=7),
-    water("energy without value", ("=-76.25", ""), expected=("energy", "no number"), line=7),
-    water("energy cut off", ("-76.25", ""), expected=(), line=7),
+    water("energy without value", ("=-76.25", ""), expected=("energy", "no value"), line=7),
+    water("energy cut off", ("-76.25", ""), expected=("key=value", "energy= "), line=7),
     water("energy of two numbers", ("-76.25", '"-76.25 3"'), expected=("energy has 2 numbers",), line=7),
     water("energy twice", ("pbc", "energy=-77.0 pbc"), expected=("energy", "twice"), line=7),
     water("energies disagree", ("pbc", "REF_energy=-77.0 pbc"), expected=("ambiguous", "energy_key"), line=7),

@@ -9,7 +9,7 @@ from typing import NoReturn
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
 
-from intertwine.potentials.graph import Graph, GraphError, Source
+from intertwine.potentials.graph import Graph, GraphError, Source, one_line
 from intertwine.potentials.label_keys import Frame
 from intertwine.potentials.numerals import parse_numbers, quote
 
@@ -17,7 +17,7 @@ COUNT = re.compile(r"\s*(-?\d{1,12})\s*", re.ASCII)
 QUOTED = r'"(?:[^"\\]|\\.)*+"' + "|" + r"'(?:[^'\\]|\\.)*+'"
 BRACKETS = r"\{[^{}]*+\}|\[(?:[^\[\]]|\[[^\[\]]*+\])*+\]"
 PAIR = re.compile(
-    rf"""\s*(?P<key>{QUOTED}|[^\s="']++)(?:\s*=\s*(?P<value>{QUOTED}|{BRACKETS}|[^\s"'{{\[][^\s]*+))?(?=\s|$)"""
+    rf"""\s*(?P<key>{QUOTED}|[^\s="']++)(?:\s*=\s*(?P<value>{QUOTED}|{BRACKETS}|[^\s"'{{\[][^\s"']*+))?(?=\s|$)"""
 )
 FLAGS = {"T": True, "F": False, "True": True, "False": False, "true": True, "false": False, "1": True, "0": False}
 PLAIN = "species:S:1:pos:R:3"
@@ -44,7 +44,7 @@ def parse(text: str, path: Path | str) -> Iterator[Frame]:
         yield _frame(lines[start + 1], lines[start + 2 : start + 2 + count], source)
         start, frame = start + 2 + count, frame + 1
     if frame == 0:
-        raise GraphError(f"{Source(path, 0).at()}: the file holds no structures; expected at least one frame.")
+        raise GraphError(f"{one_line(path)}: the file holds no structures; expected at least one frame.")
 
 
 def format_frame(graph: Graph, decimals: int | None = None) -> str:

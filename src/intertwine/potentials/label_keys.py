@@ -138,8 +138,10 @@ def _names(available: Iterable[str], key: str | None, usual: tuple[str, ...]) ->
 def _numbers(value: Any, place: str) -> np.ndarray:
     if isinstance(value, str):
         return parse_numbers(value.replace(",", " ").strip("[]").split(), lambda _: place)
+    if value is None:
+        raise GraphError(f"{place} has no value, expected a number; correct the file.")
     try:
-        if value is None or np.asarray(value).dtype.kind not in "fiu":
+        if np.asarray(value).dtype.kind not in "fiu":
             raise TypeError
         return np.asarray(value, dtype=float)
     except (TypeError, ValueError):

@@ -17,7 +17,7 @@ from intertwine.potentials.extxyz import format_frame, parse
 from intertwine.potentials.graph import Graph, GraphError, Source, one_line
 from intertwine.potentials.label_keys import Frame, LabelKeys, to_graph
 from intertwine.potentials.soundness import check
-from intertwine.potentials.textfile import COMPRESSED, read_text, write_text
+from intertwine.potentials.textfile import COMPRESSED, read_text, require_file, write_text
 
 ASE_FORMATS = {".traj": "traj", ".db": "db", ".json": "db", ".cif": "cif", ".vasp": "vasp", ".poscar": "vasp"}
 """Formats left to ASE. None of them executes what it reads: formats that hold pickles or Python are not listed."""
@@ -148,8 +148,7 @@ def _frames(path: Path) -> list[Frame]:
     kind = _kind(path)
     if kind == "extxyz":
         return list(parse(read_text(path), path))
-    if not path.is_file():
-        raise GraphError(f"{one_line(path)}: no such file; check the spelling and the folder.")
+    require_file(path)
     try:
         images = ase.io.read(path, index=":", format=kind, do_not_split_by_at_sign=True)
     except Exception as error:  # ASE raises whatever its parsers stumble over

@@ -4,6 +4,7 @@ import gzip
 import lzma
 import os
 import secrets
+import stat
 import zlib
 from pathlib import Path
 
@@ -24,12 +25,7 @@ def read_text(path: Path) -> str:
         GraphError: no such file, a folder or device, a damaged archive, bytes that are not UTF-8, or a last line
             without line end, which is what a cut file looks like.
     """
-    if not path.exists():
-        near = sorted(p.name for p in path.parent.glob("*" + "".join(path.suffixes))) if path.parent.is_dir() else []
-        hint = f"the folder has {', '.join(near[:3])}" if near else "check the spelling and the folder"
-        raise GraphError(f"{one_line(path)}: no such file; {hint}.")
-    if not path.is_file():
-        raise GraphError(f"{one_line(path)}: expected a file, but this is a folder or a device; name one file inside.")
+    require_file(path)
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -37,6 +33,17 @@ def read_text(path: Path) -> str:
     if path.suffix.lower() in COMPRESSED:
         data = _decompress(data, path)
     return _decode(data, path)
+
+
+def require_file(path: Path) -> None:
+    """Refuse a path that is not there, or is a folder or device."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise GraphError(f"{one_line(path)}: no such file ({reason}); check spelling and folder.") from error
+    if not stat.S_ISREG(mode):
+        raise GraphError(f"{one_line(path)}: expected a file, but this is a folder or a device; name one file inside.")
 
 
 def write_text(path: Path, text: str) -> None:
