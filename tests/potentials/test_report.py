@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from intertwine.potentials.graph import GraphError
+from intertwine.potentials.page.charts import curve, learning_curves
 from intertwine.potentials.page.embedded import broad_side
 from intertwine.potentials.report import (
     EnergyTrace,
@@ -115,6 +116,7 @@ def test_metrics_are_the_known_errors_beside_their_baselines():
 
 def test_drift_is_the_slope_of_the_total_energy_and_not_of_its_parts(report):
     assert report.dynamics.drift == pytest.approx(2e-3)  # 2e-6 eV/atom a fs
+    assert report.dynamics.spread == pytest.approx(0.0, abs=1e-12)
     rising = EnergyTrace(*(np.arange(10.0), np.arange(10.0), -np.arange(10.0), np.full(10, 300.0)))
     assert rising.drift == pytest.approx(0.0, abs=1e-12)
 
@@ -172,6 +174,16 @@ def test_axes_carry_units_and_words_stay_text(page):
     text = page.read_text("utf-8")
     for label in ("label (meV/atom)", "label (eV/Å)", "force RMSE (meV/Å)", "epoch", "time (fs)", "temperature (K)"):
         assert f">{label}</text>" in text, label
+
+
+def test_mean_squares_are_drawn_as_roots_and_zeros_not_at_all():
+    history = [
+        {"epoch": n, "energy_mse": 4e-6 * n**2, "valid_energy_rmse": 2e-3 * n, "stress_mse": 0.0} for n in (1, 2)
+    ]
+    assert curve(history, "energy_mse", 1000.0) == pytest.approx(curve(history, "valid_energy_rmse", 1000.0))
+    assert curve(history, "energy_mse", 1000.0) == [(1, 2.0), (2, 4.0)]
+    (panel,) = learning_curves(history)
+    assert ">energy rmse</text>" in panel.svg and ">valid energy rmse</text>" in panel.svg
 
 
 def test_colours_follow_the_scheme_of_the_page(page):

@@ -119,8 +119,9 @@ class EnergyTrace:
 
     @cached_property
     def spread(self) -> float:
-        """Root mean square of the total energy about its mean, eV/atom."""
-        return float((self.potential + self.kinetic).std())
+        """Root mean square of the total energy about that line, eV/atom."""
+        total, time = self.potential + self.kinetic, self.time - self.time.mean()
+        return float((total - total.mean() - self.drift / 1000 * time).std())
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +161,7 @@ class Report:
     """What was run; values may be nested mappings."""
     history: Sequence[Mapping[str, float | int]] = ()
     """A row an epoch: "epoch" (required), "seconds", "loss", "valid_loss", and errors in eV/atom, eV/A or eV/A^3, told
-    apart by "energy", "force" or "stress" in their names and drawn in meV."""
+    apart by "energy", "force" or "stress" in their names and drawn in meV; "..._mse" are squares of them."""
     sets: Sequence[SetResult] = ()
     """Evaluated sets, the easiest first."""
     relaxation: RelaxationPath | None = None

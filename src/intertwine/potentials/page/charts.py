@@ -23,30 +23,33 @@ CURVES = (
 
 
 def learning_curves(history: Sequence[Mapping[str, float | int]]) -> list[Panel]:
-    """One panel for each unit: keys are sorted by the word "loss", "energy", "force" or "stress" in them."""
+    """One panel for each unit: keys are sorted by the word "loss", "energy", "force" or "stress" in them.
+
+    Mean squares (keys that end in "mse") are drawn as their roots, beside errors that are roots already.
+    """
     panels, taken = [], {"epoch", "seconds"}
     for word, title, label, scale in CURVES:
         keys = [key for key in dict.fromkeys(key for row in history for key in row) if word in key and key not in taken]
         taken.update(keys)
-        if keys:
-            panels.append(
-                draw(f"curve-{word}", title, partial(curves, history=history, keys=keys, label=label, scale=scale))
-            )
+        lines = {key: points for key in keys if (points := curve(history, key, scale))}
+        if lines:
+            panels.append(draw(f"curve-{word}", title, partial(curves, lines=lines, label=label)))
     return panels
 
 
-def curves(
-    axes: Axes, history: Sequence[Mapping[str, float | int]], keys: Sequence[str], label: str, scale: float
-) -> None:
+def curve(history: Sequence[Mapping[str, float | int]], key: str, scale: float) -> list[tuple[float, float]]:
+    """Epochs and positive values of one key, times `scale`; nothing for a key that is always zero."""
+    power = 0.5 if key.endswith("mse") and not key.endswith("rmse") else 1.0
+    return [(float(row["epoch"]), scale * row[key] ** power) for row in history if 0 < row.get(key, 0) < np.inf]
+
+
+def curves(axes: Axes, lines: Mapping[str, Sequence[tuple[float, float]]], label: str) -> None:
     """Every key against the epoch, on a logarithmic axis."""
-    for key, colour, dash in zip(keys, SERIES, DASHES):
-        rows = [(row["epoch"], scale * row[key]) for row in history if key in row and 0 < row[key] < np.inf]
-        if rows:
-            marker = "o" if len(rows) < 3 else None
-            axes.plot(*zip(*rows), color=colour, linestyle=dash, marker=marker, label=key.replace("_", " "))
-    if axes.lines:
-        log_axis(axes)
-        axes.legend()
+    for (key, points), colour, dash in zip(lines.items(), SERIES, DASHES):
+        name = key.replace("mse", "rmse").replace("rrmse", "rmse").replace("_", " ")
+        axes.plot(*zip(*points), color=colour, linestyle=dash, marker="o" if len(points) < 3 else None, label=name)
+    log_axis(axes)
+    axes.legend()
     axes.set_xlabel("epoch")
     axes.set_ylabel(label)
 

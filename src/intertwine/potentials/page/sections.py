@@ -145,7 +145,7 @@ def dynamics(report: Report) -> str:
     words = (
         f"{plain(length)} ps without a thermostat, at {plain(kelvin)} K on average. The total energy drifts by "
         f"{plain(1000 * trace.drift)} meV/atom per ps (slope of a straight line) and scatters by "
-        f"{plain(1000 * trace.spread)} meV/atom about its mean."
+        f"{plain(1000 * trace.spread)} meV/atom about that line."
     )
     panels = charts.dynamics(trace.time, trace.potential, trace.kinetic, trace.temperature, trace.drift)
     return section("Molecular dynamics", words, figures(panels))
