@@ -1,0 +1,34 @@
+# Two commands for a newcomer: `make demo` and `make test`. Both set up a local virtual environment by themselves.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test lint clean
+
+demo: .venv/runtime
+	@$(BIN)/intertwine demo --out runs/demo
+
+test: .venv/development
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal && echo "All tests passed."
+
+lint: .venv/development
+	@$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/lint-imports && $(BIN)/pyright
+	@echo "Style, types and layers are in order."
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "intertwine needs Python 3.11 or newer; name one with: make PYTHON=python3.11 demo"; exit 1; }
+	@echo "Setting up .venv (a minute or two) ..."
+	@$(PYTHON) -m venv .venv
+
+# torch first and by its exact version: any wider request would fetch gigabytes of CUDA libraries.
+.venv/runtime: pyproject.toml constraints.txt | .venv/bin/python
+	@$(PIP) torch==2.13.0 && $(PIP) --editable .
+	@touch $@
+
+.venv/development: pyproject.toml constraints.txt | .venv/bin/python
+	@$(PIP) torch==2.13.0 && $(PIP) --editable '.[dev]'
+	@touch $@ .venv/runtime
+
+clean:
+	rm -rf .venv runs
