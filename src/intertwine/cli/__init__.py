@@ -1,0 +1,1 @@
+"""The command line; its verbs import the library only when they run."""

@@ -1,4 +1,4 @@
-"""Configuration files: safe YAML to a checked `FitConfig`, each fault with its line and a remedy. No group acts here."""
+"""Configuration files: safe YAML to a checked `FitConfig`, each fault with line and remedy. No group acts here."""
 
 import re
 from difflib import get_close_matches

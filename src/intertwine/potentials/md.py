@@ -118,7 +118,7 @@ def simulate(
                     positions.append(atoms.positions.copy())
                     file.write(atoms, {"time": step * timestep})
                 if progress:
-                    progress(f"{step * timestep:.0f} fs  {atoms.get_temperature():.0f} K", step, steps)
+                    progress(f"dynamics  {step * timestep:.0f} fs  {atoms.get_temperature():.0f} K", step, steps)
         except GraphError as error:
             raise NumericalError(
                 f"dynamics failed after {max(step, 0) * timestep:g} fs: {error} Try a shorter time step or a lower "

@@ -88,7 +88,7 @@ def relax(
                 positions.append(atoms.positions.copy())
                 file.write(atoms, {"step": len(energy) - 1})
                 if progress:
-                    progress(f"energy {energy[-1]:.4f} eV  fmax {largest[-1]:.4f} eV/A", len(energy) - 1, steps)
+                    progress(f"relax  energy {energy[-1]:.4f} eV  fmax {largest[-1]:.4f} eV/A", len(energy) - 1, steps)
         except GraphError as error:
             raise NumericalError(
                 f"relaxation failed after step {len(energy) - 1}: {error} Start nearer to a minimum, or try FIRE."

@@ -1,0 +1,49 @@
+"""The command `intertwine`: a verb a file, nothing heavy imported before a verb runs. No group acts here."""
+
+from typing import Annotated
+
+import typer
+
+from intertwine import __version__
+from intertwine.cli import data, demo, doctor, evaluate, md, relax, report, reproduce, train
+from intertwine.cli.boundary import Boundary
+
+app = typer.Typer(
+    cls=Boundary,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=(
+        "Train equivariant interatomic potentials, judge them, and use them.\n\n"
+        "Start with [bold]intertwine demo[/bold]; [bold]intertwine doctor[/bold] looks at this machine."
+    ),
+    epilog="Exit codes: 0 done, 2 wrong usage, 3 bad input, 4 numerical failure, 5 interrupted.",
+)
+for verb in (demo.demo, train.train, evaluate.evaluate, relax.relax, md.md, report.report):
+    app.command()(verb)
+app.add_typer(data.app, name="data", help="Make data sets.")
+for verb in (reproduce.reproduce, doctor.doctor):
+    app.command()(verb)
+
+
+def _show_version(asked: bool) -> bool:
+    if asked:
+        typer.echo(f"intertwine {__version__}")
+        raise typer.Exit
+    return asked
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="intertwine")

@@ -1,0 +1,22 @@
+"""Arguments and options that several verbs share, so that they read alike everywhere. No group acts here."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+PotentialFolder = Annotated[
+    Path, typer.Argument(metavar="POTENTIAL", help="Folder of a trained potential, for example runs/demo/potential.")
+]
+StructureFile = Annotated[
+    Path, typer.Argument(metavar="STRUCTURE", help="A file with the structure, for example .extxyz.")
+]
+Frame = Annotated[int, typer.Option(help="Which frame of the file, from 0; -1 is the last.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of every random number.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results.")]
+Trajectory = Annotated[Path | None, typer.Option(help="Write every recorded step to this .extxyz file.")]
+EnergyKey = Annotated[str | None, typer.Option(help="Name of the energy in the files.")]
+ForcesKey = Annotated[str | None, typer.Option(help="Name of the forces in the files.")]
+StressKey = Annotated[str | None, typer.Option(help="Name of the stress or virial in the files.")]
+GroupKey = Annotated[str | None, typer.Option(help="Name of the entry that says which set a frame belongs to.")]
