@@ -102,6 +102,8 @@ REFUSED = {
     "md of atoms on each other": (["md", POTENTIAL, "{}/close.extxyz"], "close.extxyz"),
     "md into no folder": (["md", POTENTIAL, DATA, "--trajectory", "/nowhere/x.extxyz"], "no folder"),
     "report of nothing": (["report", "{}/nowhere"], "no such checkpoint folder"),
+    "reproduce an unknown paper": (["reproduce", "gant"], "gaunt"),
+    "reproduce with an unknown budget": (["reproduce", "gaunt", "--budget", "huge"], "huge"),
     "label nothing": (["data", "label", "x.extxyz"], "either --frames FILE or --smiles TEXT"),
     "label a file that is not there": (["data", "label", "x.extxyz", "--frames", "{}/nowhere.xyz"], "nowhere.xyz"),
     "label into another format": (["data", "label", "{}/x.cif", "--frames", DATA], "x.cif"),

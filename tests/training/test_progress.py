@@ -19,7 +19,9 @@ def test_lines_show_every_epoch_with_its_numbers_and_the_time_left():
     lines = stream.getvalue().splitlines()
     assert len(lines) == TOY_PLAN.epochs
     assert lines[1].startswith("epoch 2/6  loss 0.")
-    assert all(word in lines[1] for word in ["absolute", "valid_loss", "lr", "left"])
+    assert all(word in lines[1] for word in ["valid_loss", "lr", "left"])
+    assert "absolute" in lines[0]
+    assert "absolute" not in lines[1]
 
 
 def test_lines_report_within_a_long_epoch():

@@ -25,28 +25,31 @@ def bar(*, quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        TaskID,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
 
     columns = [BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()]
-    with Progress(
-        *columns, TextColumn("{task.description}"), console=Console(stderr=True), refresh_per_second=8
-    ) as display:
-        tasks: dict[str, int] = {}
-        shown = 0.0
+    display = Progress(*columns, TextColumn("{task.description}"), console=Console(stderr=True), refresh_per_second=8)
+    tasks: dict[str, TaskID] = {}
+    shown = 0.0
 
-        def show(text: str, done: int, total: int) -> None:
-            nonlocal shown
-            stage = text.split()[0]
-            if stage not in tasks:
-                tasks[stage] = display.add_task(text, total=total)
-            if time.monotonic() - shown > 0.1 or done == total:
-                shown = time.monotonic()
-                display.update(tasks[stage], description=text, completed=done, total=total)  # type: ignore[arg-type]
+    def show(text: str, done: int, total: int) -> None:
+        nonlocal shown
+        stage = text.split()[0]
+        if stage not in tasks:
+            display.start()  # not before: another bar may have been there until now
+            tasks[stage] = display.add_task(text, total=total)
+        if time.monotonic() - shown > 0.1 or done == total:
+            shown = time.monotonic()
+            display.update(tasks[stage], description=text, completed=done, total=total)
 
+    try:
         yield show
+    finally:
+        display.stop()
 
 
 def _lines(seconds_between: float = 10.0) -> Callable[[str, int, int], None]:

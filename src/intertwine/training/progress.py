@@ -152,14 +152,19 @@ def make_progress(*, quiet: bool = False) -> Progress:
 
 
 def epoch_line(row: Mapping[str, int | float], epochs: int) -> str:
-    """A row of the history in one line.
+    """A row of the history in one line; where there is a validation, its terms stand for those of the training.
 
     Example:
         >>> epoch_line({"epoch": 2, "step": 8, "seconds": 75.0, "learning_rate": 0.01, "loss": 0.12345}, epochs=10)
         'epoch  2/10  loss 0.1235  lr 0.01  1:15'
     """
     known = {"epoch", "step", "seconds", "learning_rate"}
-    terms = [f"{name} {value:.4g}" for name, value in row.items() if name not in known]
+    validated = any(name.startswith("valid_") for name in row)
+    terms = [
+        f"{name} {value:.4g}"
+        for name, value in row.items()
+        if name not in known and (not validated or name == "loss" or name.startswith("valid_"))
+    ]
     width = len(str(epochs))
     end = [f"lr {row['learning_rate']:.2g}", clock(row["seconds"])]
     return "  ".join([f"epoch {int(row['epoch']):{width}}/{epochs}", *terms, *end])
