@@ -1,0 +1,18 @@
+"""Equivariant bilinear and many-body maps, one interface: which product to use is an argument, not a rewrite."""
+
+from intertwine.tensor_products.base import TensorProduct
+from intertwine.tensor_products.cg_contraction import ClebschGordanContraction
+from intertwine.tensor_products.clebsch_gordan import ClebschGordan, Path
+from intertwine.tensor_products.convolution import Convolution
+from intertwine.tensor_products.gaunt import Gaunt
+from intertwine.tensor_products.gaunt_contraction import GauntContraction
+
+__all__ = [
+    "ClebschGordan",
+    "ClebschGordanContraction",
+    "Convolution",
+    "Gaunt",
+    "GauntContraction",
+    "Path",
+    "TensorProduct",
+]

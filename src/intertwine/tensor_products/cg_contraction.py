@@ -1,0 +1,76 @@
+"""Many-body products with every coupling tree: symmetric powers of a feature; O(3) acts on `dim`."""
+
+from math import sqrt
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from intertwine.o3.constants import Constants
+from intertwine.o3.irreps import Irreps, IrrepsError
+from intertwine.tensor_products.symmetric_power import Monomials, symmetric_power
+
+
+class ClebschGordanContraction(nn.Module):
+    r"""All symmetric products of a feature with itself up to an order, one weight per independent coupling.
+
+        z[out] = sum over orders n and bases p of  w_n[element, p] U_n[p, out, monomial] monomial_n(x)
+
+    U_n is an orthonormal basis of the equivariant polynomials of degree n (`symmetric_power`), so that nothing is
+    counted twice and unit-variance x gives unit-variance terms. The most expressive contraction: it spans everything
+    that `GauntContraction` reaches. Its cost grows as the number of monomials, (dim + n - 1 choose n).
+
+    Args:
+        irreps_in, irreps_out: types of feature and result; any parities.
+        correlation: largest order n, the body order minus one.
+        elements: number of chemical elements; each has its own weights.
+
+    Shapes: x `node dim_in channel`, element `node`, result `node dim_out channel`.
+
+    Raises:
+        IrrepsError: correlation < 1, or an entry of irreps_out that no product reaches.
+
+    Example:
+        >>> contract = ClebschGordanContraction(Irreps("0e+1o"), Irreps("0e+1o"), channels=8, correlation=3, elements=2)
+        >>> contract(torch.randn(5, 4, 8), torch.tensor([0, 0, 1, 1, 0])).shape
+        torch.Size([5, 4, 8])
+
+    Reference: Batatia et al., 2022, arXiv:2206.07697, equations (10) and (11).
+    """
+
+    def __init__(
+        self, irreps_in: Irreps | str, irreps_out: Irreps | str, *, channels: int, correlation: int, elements: int
+    ):
+        super().__init__()
+        self.irreps_in, self.irreps_out, self.correlation = Irreps(irreps_in), Irreps(irreps_out), correlation
+        if correlation < 1:
+            raise IrrepsError(f"ClebschGordanContraction: expected correlation >= 1, came {correlation}.")
+        self.monomials = Monomials(self.irreps_in.dim, correlation)
+        tables, row_basis, row_out = [], [], []
+        for order in range(1, correlation + 1):
+            power = symmetric_power(self.irreps_in, order, self.irreps_out.lmax)
+            for ir, where in zip(self.irreps_out, self.irreps_out.slices(), strict=True):
+                for basis in power.get(ir, []):
+                    tables.append(nn.functional.pad(basis, self.monomials.padding(order)))
+                    row_basis += [len(tables) - 1] * ir.dim
+                    row_out += range(where.start, where.stop)
+        missing = set(range(self.irreps_out.dim)) - set(row_out)
+        if missing:
+            raise IrrepsError(
+                f"ClebschGordanContraction: products of {self.irreps_in} up to order {correlation} do not reach all of "
+                f"{self.irreps_out}. Drop what has the wrong parity."
+            )
+        self.tables = Constants(basis=torch.cat(tables))
+        self.register_buffer("row_basis", torch.tensor(row_basis), persistent=False)
+        self.register_buffer("row_out", torch.tensor(row_out), persistent=False)
+        arrivals = len(tables) / len(self.irreps_out)
+        self.weights = nn.Parameter(torch.randn(elements, len(tables), channels) / sqrt(arrivals))
+
+    def forward(
+        self, x: Float[Tensor, "node dim_in channel"], element: Int[Tensor, "node"]
+    ) -> Float[Tensor, "node dim_out channel"]:
+        """Contract the feature of every node with itself."""
+        terms = self.tables.like(x, "basis") @ self.monomials(x)
+        terms = terms * self.weights.index_select(0, element).index_select(1, self.get_buffer("row_basis"))
+        found = x.new_zeros(len(x), self.irreps_out.dim, x.shape[-1])
+        return found.index_add(1, self.get_buffer("row_out"), terms)
