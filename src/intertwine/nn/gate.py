@@ -1,0 +1,61 @@
+"""Nonlinearity for features of any degree: invariants pass a function and scale the rest; O(3) acts on `dim`."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from intertwine.nn.mlp import SIGMOID_SCALE, SILU_SCALE
+from intertwine.o3.irreps import Irreps, IrrepsError
+
+
+class Gate(nn.Module):
+    r"""Apply silu to the scalars and scale every other entry by the sigmoid of a scalar of its own.
+
+        z[0e] = c silu(x[0e]),        z[entry] = c' sigmoid(gate[entry]) x[entry]
+
+    c = `SILU_SCALE` and c' = `SIGMOID_SCALE` make the second moment of both functions one, which keeps unit variance.
+
+    The first entries of the input are the gates, one "0e" per entry that is not "0e"; `irreps_in` says how many. Odd
+    scalars ("0o") are gated like vectors, since silu of them would have no parity.
+
+    Args:
+        irreps: type of the result.
+
+    Shapes: x `*batch dim_in channel` of type `irreps_in`, result `*batch dim channel` of type `irreps`.
+
+    Raises:
+        IrrepsError: no irreps.
+
+    Example:
+        >>> gate = Gate(Irreps("0e+1o"))
+        >>> gate.irreps_in
+        2x0e+1o
+        >>> gate(torch.randn(5, 5, 8)).shape
+        torch.Size([5, 4, 8])
+
+    Reference: Weiler et al., 2018, arXiv:1807.02547, section 4.3.
+    """
+
+    def __init__(self, irreps: Irreps | str):
+        super().__init__()
+        self.irreps = Irreps(irreps)
+        if not self.irreps:
+            raise IrrepsError(
+                "Gate: expected at least one irrep, came none. Name the type of the result, such as 0e+1o."
+            )
+        gated = [ir != Irreps("0e")[0] for ir in self.irreps]
+        self.gates = sum(gated)
+        self.irreps_in = Irreps("0e") * self.gates + self.irreps
+        gate_of_entry = torch.tensor([sum(gated[:entry]) if is_gated else -1 for entry, is_gated in enumerate(gated)])
+        gate_of_row = torch.repeat_interleave(gate_of_entry, torch.tensor([ir.dim for ir in self.irreps]))
+        self.register_buffer("gate_of_row", gate_of_row.clamp(min=0), persistent=False)
+        self.register_buffer("is_scalar", (gate_of_row < 0)[:, None], persistent=False)
+
+    def forward(self, x: Float[Tensor, "*batch dim_in channel"]) -> Float[Tensor, "*batch dim channel"]:
+        """Gate every entry."""
+        gates, x = x[..., : self.gates, :], x[..., self.gates :, :]
+        scalars = SILU_SCALE * nn.functional.silu(x)
+        if not self.gates:
+            return scalars
+        gated = (SIGMOID_SCALE * torch.sigmoid(gates)).index_select(-2, self.get_buffer("gate_of_row")) * x
+        return torch.where(self.get_buffer("is_scalar"), scalars, gated)

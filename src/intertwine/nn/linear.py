@@ -1,0 +1,73 @@
+"""Mixing of channels: the linear maps that commute with O(3); the group acts on `dim`, the weights on `channel`."""
+
+from math import sqrt
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from intertwine.o3.irreps import Irrep, Irreps, IrrepsError
+
+
+class Linear(nn.Module):
+    r"""The general equivariant linear map: one matrix per irrep over its copies and channels (Schur's lemma).
+
+        y[a, m, k] = sum over copies b and channels c of  x[b, m, c] weight[b, c, a, k] / sqrt(copies * channels)
+
+    Weights are drawn from N(0, 1), so that unit variance is kept. There is no bias: it would break equivariance on
+    everything but 0e.
+
+    Shapes: x `*batch dim_in channel_in`, result `*batch dim_out channel_out`.
+
+    Raises:
+        IrrepsError: irreps_out holds an irrep that irreps_in lacks, or nothing at all.
+
+    Example:
+        >>> from intertwine.o3 import Irreps
+        >>> linear = Linear(Irreps("2x0e+1o"), Irreps("0e+1o"), 8, 16)
+        >>> linear(torch.randn(5, 5, 8)).shape
+        torch.Size([5, 4, 16])
+    """
+
+    def __init__(self, irreps_in: Irreps | str, irreps_out: Irreps | str, channels_in: int, channels_out: int):
+        super().__init__()
+        self.irreps_in, self.irreps_out = Irreps(irreps_in), Irreps(irreps_out)
+        kinds = sorted(set(self.irreps_out))
+        if not kinds:
+            raise IrrepsError(f"Linear: expected at least one irrep in irreps_out, came none from {self.irreps_in}.")
+        for ir in kinds:
+            if ir not in self.irreps_in:
+                raise IrrepsError(
+                    f"Linear: irreps_out {self.irreps_out} holds {ir}, which irreps_in {self.irreps_in} lacks. "
+                    f"A linear map cannot make it; drop it, or multiply features first."
+                )
+        self.blocks = [_Block(self.irreps_in, self.irreps_out, ir, channels_in, channels_out) for ir in kinds]
+        self.weights = nn.ParameterList(torch.randn(block.weight_shape) for block in self.blocks)
+        slices = [where for ir in kinds for where in _slices(self.irreps_out, ir)]
+        order = torch.cat([torch.arange(where.start, where.stop) for where in slices]).argsort()
+        self.in_order = bool((order == torch.arange(len(order))).all())
+        self.register_buffer("order", order, persistent=False)
+
+    def forward(self, x: Float[Tensor, "*batch dim_in channel_in"]) -> Float[Tensor, "*batch dim_out channel_out"]:
+        """Mix the channels of every irrep."""
+        y = torch.cat([block(x, weight) for block, weight in zip(self.blocks, self.weights, strict=True)], dim=-2)
+        return y if self.in_order else y.index_select(-2, self.get_buffer("order"))
+
+
+class _Block:
+    """The part of a `Linear` that maps the copies of one irrep: which rows it reads, and how its weight is laid out."""
+
+    def __init__(self, irreps_in: Irreps, irreps_out: Irreps, ir: Irrep, channels_in: int, channels_out: int):
+        self.dim, self.copies_in, self.copies_out = ir.dim, irreps_in.count(ir), irreps_out.count(ir)
+        self.weight_shape = (self.copies_in * channels_in, self.copies_out * channels_out)
+        self.slices = _slices(irreps_in, ir)
+
+    def __call__(self, x: Tensor, weight: Tensor) -> Tensor:
+        copies = [x[..., where, :] for where in self.slices]
+        x = copies[0] if self.copies_in == 1 else torch.cat(copies, dim=-1)
+        y = x @ (weight / sqrt(self.weight_shape[0]))
+        return y if self.copies_out == 1 else torch.cat(y.chunk(self.copies_out, dim=-1), dim=-2)
+
+
+def _slices(irreps: Irreps, ir: Irrep) -> list[slice]:
+    return [where for where, entry in zip(irreps.slices(), irreps, strict=True) if entry == ir]
