@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from intertwine.potentials.batching import collate
+from intertwine.potentials.batching import collate, split
 from intertwine.potentials.graph import Graph, GraphError, Prediction
 from intertwine.potentials.neighbors import connect
 from intertwine.potentials.potential import Potential
@@ -24,23 +24,32 @@ def evaluate(
 ) -> list[SetResult]:
     """Predict every structure and compare with its labels; one `SetResult` for each group of structures.
 
+    Energies are compared per atom, above the reference energies.
+
     Args:
-        graphs: with energy and force labels, with or without edges; their `groups` name the sets.
+        graphs: with energy and force labels, with or without edges; their `groups` name the sets, "all" where there is
+            no name.
         mean_energy: what the predict-mean baseline predicts, eV/atom above the reference energies.
         progress: called with structures done and structures in all.
 
     Raises:
-        GraphError: an empty list, a missing label, an unknown species, or a prediction that is not finite.
+        GraphError: an empty list, a missing label, an unknown species.
+        NonFiniteError: a prediction that is not finite.
+
+    Example:
+        >>> for each in evaluate(potential, read("test.extxyz")):  # doctest: +SKIP
+        ...     print(each.title, each.metrics["force_rmse"])
     """
-    if not graphs:
+    structures = [structure for graph in graphs for structure in split(graph)]
+    if not structures:
         raise GraphError("evaluate: there are no structures; expected at least one with energy and forces.")
     sets: dict[str, list[Graph]] = {}
-    for graph in graphs:
+    for graph in structures:
         check_species(graph, potential.species)
         for label in ("energy", "forces"):
             if getattr(graph, label) is None:
                 raise GraphError(f"{graph.place(0)}: {label} is missing; evaluation compares with labels.")
-        sets.setdefault(graph.groups[0] if graph.groups else "all", []).append(graph)
+        sets.setdefault("".join(graph.groups) or "all", []).append(graph)
     results, done = [], 0
     for name, members in sets.items():
         batches = []
@@ -48,7 +57,7 @@ def evaluate(
             batches.append(_columns(potential, batch, prediction))
             done += batch.graph_count
             if progress:
-                progress(done, len(graphs))
+                progress(done, len(structures))
         columns = (torch.cat(column).cpu().numpy() for column in zip(*batches, strict=True))
         results.append(SetResult(name, *columns, mean_energy=mean_energy))
     return results
@@ -57,13 +66,15 @@ def evaluate(
 def predictions(
     potential: Potential, graphs: Sequence[Graph], *, batch_size: int = 16
 ) -> Iterator[tuple[Graph, Prediction]]:
-    """Batches in the dtype and on the device of the potential, each with what it predicts."""
-    parameter = next(potential.parameters())
+    """Batches on the device of the potential, each with what it predicts: energy and forces."""
+    device = next(potential.parameters()).device
     with torch.no_grad():
         for start in range(0, len(graphs), batch_size):
             members = graphs[start : start + batch_size]
-            connected = [graph if graph.cutoff is not None else connect(graph, potential.cutoff) for graph in members]
-            batch = collate(connected).to(parameter.device, parameter.dtype)
+            ready = [
+                graph if graph.cutoff == potential.cutoff else connect(graph, potential.cutoff) for graph in members
+            ]
+            batch = collate(ready).to(device)
             yield batch, potential(batch)
 
 

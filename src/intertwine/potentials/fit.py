@@ -1,6 +1,6 @@
 """From labelled structures to a trained potential: references, scales, training, saving; no group acts here."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from intertwine.potentials.batching import collate
+from intertwine.potentials.batching import collate, split
 from intertwine.potentials.config import FitConfig
 from intertwine.potentials.graph import Graph, GraphError
 from intertwine.potentials.models import ModelName
@@ -16,8 +16,13 @@ from intertwine.potentials.neighbors import connect
 from intertwine.potentials.objective import LossWeights, make_objective
 from intertwine.potentials.potential import Potential
 from intertwine.potentials.readers import read
-from intertwine.potentials.reference import composition_energy, fit_reference_energies, isolated_atom_energies
-from intertwine.potentials.saved import build_potential, save_potential
+from intertwine.potentials.reference import (
+    composition_energy,
+    fit_reference_energies,
+    is_isolated_atom,
+    isolated_atom_energies,
+)
+from intertwine.potentials.saved import DTYPES, build_potential, save_potential
 from intertwine.potentials.soundness import check_species
 from intertwine.training.history import History
 from intertwine.training.loop import fit
@@ -31,23 +36,34 @@ def fit_potential(config: FitConfig, *, resume: bool = False, progress: Progress
     Frames of a single atom give the reference energies and are not trained on; elements without one get theirs from a
     least-squares fit to the training frames.
 
+    Example:
+        >>> fit_potential(load_config("config.yaml"))  # doctest: +SKIP
+        PosixPath('runs/train/potential')
+
     Raises:
         GraphError: data that cannot be trained on.
         NumericalError: the training left the finite numbers.
         CheckpointError: `<out>` holds a run and `resume` is False, or its checkpoint is damaged.
     """
-    keys = {f"{name}_key": key for name, key in config.data.keys}
     weights = LossWeights(**config.train.loss.model_dump())
-    required = [name for name in ("energy", "forces", "stress") if getattr(weights, name) > 0]
-    frames = read(config.data.train, require=required, **keys)
-    train, references = reference_frames(frames)
-    if isinstance(config.data.valid, float):
-        train, valid = hold_out(train, config.data.valid, seed=config.seed)
+
+    def labelled(path: str) -> list[Graph]:
+        return read(path, **{f"{name}_key": key for name, key in config.data.keys})
+
+    train, references = reference_frames(labelled(config.data.train))
+    if isinstance(config.data.valid, str):
+        valid = trainable(labelled(config.data.valid))
     else:
-        valid, _ = reference_frames(read(config.data.valid, require=required, **keys))
-    dtype = getattr(torch, config.dtype)
-    hyperparameters = config.model.model_dump(mode="json", exclude={"kind"})
-    potential, train = new_potential(config.model.kind, hyperparameters, train, references, seed=config.seed, dtype=dtype)
+        train, valid = hold_out(train, config.data.valid, seed=config.seed)
+    require(weights.labels, train + valid)
+    potential, train = new_potential(
+        config.model.kind,
+        config.model.model_dump(mode="json", exclude={"kind"}),
+        train,
+        references,
+        seed=config.seed,
+        dtype=DTYPES[config.dtype],
+    )
     valid = ready(valid, potential)
     out = Path(config.out)
     train_potential(
@@ -57,17 +73,46 @@ def fit_potential(config: FitConfig, *, resume: bool = False, progress: Progress
 
 
 def reference_frames(graphs: Sequence[Graph]) -> tuple[list[Graph], dict[int, float]]:
-    """The frames to train on, and a reference energy for each of their elements."""
-    isolated = isolated_atom_energies(graphs)
-    train = [graph for graph in graphs if graph.node_count > 1 or bool(graph.pbc.any())]
-    if not train:
-        raise GraphError("fit: no frame holds more than one atom; there is nothing to learn forces from.")
+    """The frames to train on, and a reference energy for each of their elements.
+
+    Elements that no isolated atom stands for share what the others leave of the energies, by least squares; without
+    energies their reference is zero.
+    """
+    isolated, train = isolated_atom_energies(graphs), trainable(graphs)
     elements = sorted({int(number) for graph in train for number in graph.numbers.unique()})
-    if all(number in isolated for number in elements):
-        return train, {number: isolated[number] for number in elements}
+    known = {number: isolated[number] for number in elements if number in isolated}
+    if len(known) == len(elements):
+        return train, known
     if any(graph.energy is None for graph in train):
-        return train, dict.fromkeys(elements, 0.0)
-    return train, fit_reference_energies(train)
+        return train, {number: known.get(number, 0.0) for number in elements}
+    return train, fit_reference_energies(train, known=known)
+
+
+def trainable(graphs: Sequence[Graph]) -> list[Graph]:
+    """The structures that are no isolated atoms, one graph each.
+
+    Raises:
+        GraphError: there is none.
+    """
+    found = [graph for batch in graphs for graph in split(batch) if not is_isolated_atom(graph)]
+    if not found:
+        raise GraphError("fit: no frame holds more than one atom; there is nothing to learn forces from.")
+    return found
+
+
+def require(labels: Collection[str], graphs: Sequence[Graph]) -> None:
+    """Refuse frames that lack a label.
+
+    Raises:
+        GraphError: naming the frame and the label.
+    """
+    for graph in graphs:
+        for label in labels:
+            if getattr(graph, label) is None:
+                raise GraphError(
+                    f"{graph.place(0)}: {label} is missing; label the frame, drop it, name its key under data.keys, or "
+                    f"set the loss weight of {label} to 0."
+                )
 
 
 def hold_out(graphs: Sequence[Graph], fraction: float, *, seed: int) -> tuple[list[Graph], list[Graph]]:
@@ -90,8 +135,8 @@ def new_potential(
 ) -> tuple[Potential, list[Graph]]:
     """An untrained potential scaled to its training set, and that set connected and cast for it.
 
-    Species and the number of neighbours come from the frames; the scale is the root mean square force, the shift the mean
-    energy per atom above the references.
+    Species and the number of neighbours come from the frames; the scale is the root mean square force, the shift the
+    mean energy per atom above the references.
     """
     connected = [connect(graph, hyperparameters["cutoff"]) for graph in train]
     scales = measure(connected, reference_energies)
@@ -184,15 +229,19 @@ def make_validation(
     """A function from a potential to its loss and errors on some frames."""
     objective = make_objective(weights)
     batches = [collate(graphs[start : start + batch_size]) for start in range(0, len(graphs), batch_size)]
+    structures, atoms = len(graphs), sum(graph.node_count for graph in graphs)
 
     def validate(potential: nn.Module) -> dict[str, float]:
         device = next(potential.parameters()).device
-        sums: dict[str, float] = {}
+        means = {f"{name}_mse": 0.0 for name in weights.labels}
         with torch.no_grad():
             for batch in batches:
-                for name, value in objective(potential, batch.to(device)).items():
-                    sums[name] = sums.get(name, 0.0) + value.item() * batch.graph_count / len(graphs)
-        return {name.replace("mse", "rmse"): value**0.5 if "mse" in name else value for name, value in sums.items()}
+                terms = objective(potential, batch.to(device))
+                for name in means:
+                    share = batch.node_count / atoms if name == "forces_mse" else batch.graph_count / structures
+                    means[name] += share * terms[name].item()
+        loss = sum(getattr(weights, name) * means[f"{name}_mse"] for name in weights.labels)
+        return {"loss": loss, **{f"{name}_rmse": means[f"{name}_mse"] ** 0.5 for name in weights.labels}}
 
     return validate
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from intertwine.nn.linear import Linear
 from intertwine.nn.mlp import MLP
 from intertwine.nn.radial import BesselBasis, PolynomialCutoff, RadialMLP
-from intertwine.o3.irreps import Irreps
+from intertwine.o3.irreps import Irreps, IrrepsError
 from intertwine.o3.spherical_harmonics import SphericalHarmonics
 from intertwine.potentials.products import CONTRACTIONS, EDGE_PRODUCTS, ProductName, message_irreps
 from intertwine.tensor_products.convolution import Convolution
@@ -20,14 +20,16 @@ from intertwine.tensor_products.convolution import Convolution
 class MACE(nn.Module):
     r"""Message passing with many-body messages: an `Interaction` a layer, a readout after each.
 
-        h_0 = embedding[element],     h_t = interaction_t(h_(t-1), edges),     energy = sum over t of readout_t(h_t)
+        h_0 = embedding[element],     h_t = interaction_t(h_(t-1), edges)
+        energy = sum over t of readout_t(h_t)   -   the same for an atom of that element without neighbours
 
-    An `EnergyModel`: give it to `Potential`. The energy is smooth to the third derivative as neighbours cross the cutoff.
+    An `EnergyModel`: give it to `Potential`. An isolated atom has no energy. The energy is smooth to the third
+    derivative as neighbours cross the cutoff.
 
     Args:
         species: atomic numbers the model knows.
         cutoff: Angstrom.
-        hidden: irreps carried between layers; the last layer keeps scalars only.
+        hidden: irreps carried between layers, "0e" first; the last layer keeps scalars only.
         edge_degree: largest degree of the harmonics of an edge, and of the messages.
         correlation: factors in the many-body product, the body order minus one.
         tensor_product: how a message is made of sender and edge, a name in `EDGE_PRODUCTS`. The first layer's senders
@@ -39,7 +41,7 @@ class MACE(nn.Module):
     `node` in units of the potential's scale.
 
     Raises:
-        IrrepsError: a product does not reach `hidden`.
+        IrrepsError: `hidden` does not begin with "0e", or a product does not reach all of it.
 
     Example:
         >>> model = MACE(species=(1, 8), cutoff=4.0, channels=8)
@@ -67,6 +69,10 @@ class MACE(nn.Module):
         neighbors: float = 16.0,
     ):
         super().__init__()
+        if Irreps(hidden)[:1] != Irreps("0e"):
+            raise IrrepsError(f"MACE: hidden is {hidden}, but energies are read from scalars: begin it with 0e.")
+        if layers < 1 or len(set(species)) < len(species) or not species:
+            raise ValueError(f"MACE: expected layers >= 1 and different species, came {layers} and {list(species)}.")
         self.species, self.cutoff = tuple(species), float(cutoff)
         filters = Irreps.spherical_harmonics(edge_degree)
         types = [Irreps("0e"), *[Irreps(hidden)] * (layers - 1), Irreps("0e")]
@@ -102,12 +108,16 @@ class MACE(nn.Module):
         """Energy of every atom."""
         lengths = vectors.norm(dim=-1)
         filters = self.harmonics(vectors).unsqueeze(-1)
-        h = self.embedding(element).unsqueeze(1)
-        energy = h.new_zeros(len(element))
+        # One node an element without edges goes along; its energy is what the skips hand on without any neighbour.
+        alone = torch.arange(len(self.species), device=element.device)
+        nodes = torch.cat([element, alone])
+        h = self.embedding(nodes).unsqueeze(1)
+        energy = h.new_zeros(len(nodes))
         for interaction, readout in zip(self.interactions, self.readouts, strict=True):
-            h = interaction(h, element, filters, lengths, senders, receivers)
+            h = interaction(h, nodes, filters, lengths, senders, receivers)
             energy = energy + readout(h[:, 0]).squeeze(-1)
-        return energy
+        energy, isolated = energy.split([len(element), len(alone)])
+        return energy - isolated.index_select(0, element)
 
 
 class Interaction(nn.Module):

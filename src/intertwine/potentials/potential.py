@@ -1,6 +1,7 @@
 """From energy to forces and stress; the only place that differentiates. E(3) acts on positions, the energy stays."""
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -10,9 +11,10 @@ from torch import Tensor, nn
 from intertwine.potentials.graph import Graph, GraphError, Prediction
 from intertwine.potentials.neighbors import edge_vectors
 from intertwine.potentials.reference import composition_energy
+from intertwine.potentials.soundness import check_species
 
 
-class NonFiniteError(GraphError):
+class NonFiniteError(GraphError, ArithmeticError):
     """A potential that answered with NaN or infinity; never a number."""
 
 
@@ -42,7 +44,10 @@ class Potential(nn.Module):
 
     The model sees positions only through the edge vectors, so one gradient g with respect to them gives both:
     an edge pulls its receiver by -g and its sender by +g, and adds vector x g to the virial. Translation invariance,
-    zero net force and Newton's third law are exact by construction.
+    zero net force and Newton's third law are exact by construction. Edge vectors are made in the dtype of the graph and
+    cast to that of the model, so that a float32 model takes a float64 graph and loses no digits far from the origin.
+
+    A new potential is in evaluation mode; `train()` is for loops that look for non-finite numbers themselves.
 
     Args:
         model: any `EnergyModel`.
@@ -51,14 +56,30 @@ class Potential(nn.Module):
         shift: constant added per atom, eV.
 
     Raises:
-        GraphError: unknown species, missing edges, stress without a cell, or a non-finite result.
+        GraphError: no reference energy for a species; when called: unknown species, no edges, no cell for the stress.
+        NonFiniteError: when called: a result that is not finite.
+
+    Example:
+        >>> from ase.build import molecule
+        >>> from intertwine.potentials.mace import MACE
+        >>> from intertwine.potentials.neighbors import connect
+        >>> from intertwine.potentials.readers import from_atoms
+        >>> potential = Potential(MACE(species=(1, 8), cutoff=4.0, channels=8), {1: -13.6, 8: -2041.8})
+        >>> water = connect(from_atoms(molecule("H2O")), potential.cutoff)
+        >>> potential(water).forces.shape
+        torch.Size([3, 3])
 
     Reference: virial from edge vectors: Thompson, Plimpton, Mattson, 2009, J. Chem. Phys. 131, 154107, equation (25).
     """
 
-    def __init__(self, model: nn.Module, reference_energies: Mapping[int, float], *, scale: float = 1.0, shift: float = 0.0):
+    def __init__(
+        self, model: nn.Module, reference_energies: Mapping[int, float], *, scale: float = 1.0, shift: float = 0.0
+    ):
         super().__init__()
-        assert isinstance(model, EnergyModel)
+        if not isinstance(model, EnergyModel):
+            raise TypeError(
+                f"Potential: a model needs `species` and `cutoff`, which {type(model).__name__} lacks. See EnergyModel."
+            )
         missing = [number for number in model.species if number not in reference_energies]
         if missing:
             raise GraphError(f"Potential: no reference energy for atomic numbers {missing}; give one, 0.0 will do.")
@@ -67,50 +88,55 @@ class Potential(nn.Module):
         self.scale, self.shift = float(scale), float(shift)
         self.reference_energies = {number: float(reference_energies[number]) for number in self.species}
         self.recipe: dict[str, Any] | None = None
-        """How `build_potential` made this, for saving."""
+        """Kind and hyperparameters of a model that `build_potential` made, for saving."""
         index = torch.full((max(self.species) + 1,), -1)
         index[list(self.species)] = torch.arange(len(self.species))
         self.register_buffer("species_index", index, persistent=False)
 
+        self.eval()
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the model computes in."""
+        tensors = chain(self.parameters(), self.buffers())
+        return next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), torch.float64)
+
     def forward(self, graph: Graph, *, forces: bool = True, stress: bool = False) -> Prediction:
-        """Evaluate; with gradients enabled the forces can be differentiated again, for training."""
+        """Evaluate; with gradients enabled the result can be differentiated by the parameters, for training."""
         if graph.cutoff is None or graph.cutoff < self.cutoff:
             raise GraphError(
                 f"Potential: the graph has edges within {graph.cutoff} A, the model needs {self.cutoff} A. "
                 f"Call connect(graph, potential.cutoff) first."
             )
         element = self._elements(graph)
-        training = torch.is_grad_enabled()
+        differentiable = torch.is_grad_enabled()
         with torch.enable_grad():
-            vectors = edge_vectors(graph).detach().requires_grad_(forces or stress)
+            vectors = edge_vectors(graph).detach().to(self.dtype).requires_grad_(forces or stress)
             node_energy = self.scale * self.model(element, vectors, graph.senders, graph.receivers)
             gradient = None
             if forces or stress:
                 (gradient,) = torch.autograd.grad(
-                    node_energy.sum(), vectors, create_graph=training, materialize_grads=True
+                    node_energy.sum(), vectors, create_graph=differentiable, materialize_grads=True
                 )
         atoms = torch.bincount(graph.structure, minlength=graph.graph_count)
         learned = torch.zeros(len(atoms), dtype=torch.float64, device=atoms.device)
         learned = learned.index_add(0, graph.structure, node_energy.double())
         references = composition_energy(graph.numbers, graph.structure, graph.graph_count, self.reference_energies)
         prediction = Prediction(
-            references + self.shift * atoms + learned,
+            references + self.shift * atoms.double() + learned,
             node_energy,
             None if gradient is None or not forces else pair_forces(gradient, graph),
             None if gradient is None or not stress else virial_stress(gradient, vectors, graph),
         )
-        return prediction if training else _checked(prediction, graph)
+        if not (self.training and differentiable):
+            check_finite(prediction, graph)
+        return prediction if differentiable else _detached(prediction)
 
     def _elements(self, graph: Graph) -> Int[Tensor, "node"]:
         index = self.get_buffer("species_index")
-        known = graph.numbers.clamp(max=len(index) - 1)
-        element = torch.where(graph.numbers < len(index), index[known], -1)
+        element = torch.where(graph.numbers < len(index), index[graph.numbers.clamp(0, len(index) - 1)], -1)
         if (element < 0).any():
-            strangers = sorted(set(graph.numbers[element < 0].tolist()))
-            raise GraphError(
-                f"Potential: atomic numbers {strangers} are unknown to this model, which knows {list(self.species)}. "
-                f"Train with frames that hold them."
-            )
+            check_species(graph, self.species)
         return element
 
 
@@ -123,35 +149,42 @@ def pair_forces(gradient: Float[Tensor, "edge 3"], graph: Graph) -> Float[Tensor
 def virial_stress(
     gradient: Float[Tensor, "edge 3"], vectors: Float[Tensor, "edge 3"], graph: Graph
 ) -> Float[Tensor, "graph 3 3"]:
-    """Stress = sum over edges of vector x g / volume, made symmetric; vectors strain as vector -> (1 + strain) vector."""
+    """Stress = sum over edges of vector x g / volume, made symmetric; a strain takes vector to (1 + strain) vector."""
     volume = torch.linalg.det(graph.cell).abs()
     if (volume == 0).any():
         structure = int((volume == 0).nonzero()[0, 0])
         raise GraphError(
-            f"Potential: stress was asked for, but structure {structure} has no cell and so no volume. "
-            f"Give it a cell, or ask for forces only."
+            f"{graph.place(structure)}: stress was asked for, but without a cell there is no volume; "
+            f"give it a cell, or ask for forces only."
         )
     outer = vectors.unsqueeze(-1) * gradient.unsqueeze(-2)
     virial = outer.new_zeros(graph.graph_count, 3, 3).index_add(0, graph.structure[graph.receivers], outer)
     return (virial + virial.transpose(1, 2)) / (2 * volume.to(virial.dtype)[:, None, None])
 
 
-def _checked(prediction: Prediction, graph: Graph) -> Prediction:
-    """The prediction cut from autograd; an error where a number is not finite."""
-    energy, forces, stress = prediction.energy.detach(), prediction.forces, prediction.stress
-    if not energy.isfinite().all():
-        structure = int((~energy.isfinite()).nonzero()[0, 0])
+def check_finite(prediction: Prediction, graph: Graph) -> None:
+    """Refuse energies, forces and stresses that are not finite.
+
+    Raises:
+        NonFiniteError: naming the structure, or the atom.
+    """
+    for name, rows in (("energy", prediction.energy), ("force", prediction.forces), ("stress", prediction.stress)):
+        if rows is None or rows.isfinite().all():
+            continue
+        row = int((~rows.isfinite()).nonzero()[0, 0])
+        where = graph.place(int(graph.structure[row]), row) if name == "force" else graph.place(row)
+        value = rows[row][~rows[row].isfinite()].flatten()[0]
         raise NonFiniteError(
-            f"Potential: the energy of structure {structure} is {float(energy[structure])}. "
-            f"Check the geometry for atoms that (nearly) coincide, or the model for a failed training run."
+            f"Potential: the {name} of {where} is {float(value)}. Check the geometry for atoms that nearly coincide, "
+            f"and the model for a failed training run."
         )
-    for name, values in (("force", forces), ("stress", stress)):
-        if values is not None and not values.isfinite().all():
-            row = int((~values.isfinite()).nonzero()[0, 0])
-            where = f"atom {row}" if name == "force" else f"structure {row}"
-            raise NonFiniteError(f"Potential: the {name} on {where} is not finite. Check the geometry and the model.")
+
+
+def _detached(prediction: Prediction) -> Prediction:
+    """The prediction cut from autograd."""
+    forces, stress = prediction.forces, prediction.stress
     return Prediction(
-        energy,
+        prediction.energy.detach(),
         prediction.node_energy.detach(),
         None if forces is None else forces.detach(),
         None if stress is None else stress.detach(),

@@ -35,8 +35,9 @@ CONTRACTIONS: dict[ProductName, Callable[..., nn.Module]] = {
 
 
 def message_irreps(name: ProductName, irreps_in: Irreps, filters: Irreps) -> Irreps:
-    """What an edge product hands on, up to the degree of the filters: an entry a path for Clebsch-Gordan, one an irrep
-    for Gaunt. Unnatural parities are left out, since contractions read functions on the sphere.
-    """  # noqa: D205
+    """What an edge product hands on: an entry a path for Clebsch-Gordan, one an irrep for Gaunt.
+
+    Degrees end where those of the filters do. Unnatural parities are left out: contractions read spherical functions.
+    """
     full = EDGE_PRODUCTS[name](irreps_in, filters).irreps_out
     return full.filter(lambda ir: ir.l <= filters.lmax and ir.natural)

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from ase.data import chemical_symbols
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from intertwine.potentials.batching import split
 from intertwine.potentials.graph import Graph, GraphError
 
 ISOLATED = ("isolatedatom", "isolated_atom", "isolated_atoms")
@@ -24,28 +26,34 @@ def isolated_atom_energies(graphs: Sequence[Graph]) -> dict[int, float]:
         GraphError: an isolated atom without energy, or two frames of one element that differ by more than 1e-6 eV.
     """
     energies, places = {}, {}
-    for graph in graphs:
-        for structure, numbers in enumerate(_compositions(graph)):
-            named = bool(graph.groups) and graph.groups[structure].lower() in ISOLATED
-            if len(numbers) != 1 or (bool(graph.pbc[structure].any()) and not named):
-                continue
-            place, number = graph.place(structure), int(numbers[0])
-            if graph.energy is None:
-                raise GraphError(
-                    f"{place}: energy is missing on an isolated {chemical_symbols[number]} atom; label it."
-                )
-            energy = float(graph.energy[structure])
-            if abs(energies.setdefault(number, energy) - energy) > 1e-6:
-                raise GraphError(
-                    f"{place}: energy of an isolated {chemical_symbols[number]} atom is {energy}, but "
-                    f"{energies[number]} in {places[number]}; keep one."
-                )
-            places.setdefault(number, place)
+    for graph in (structure for batch in graphs for structure in split(batch)):
+        if not is_isolated_atom(graph):
+            continue
+        place, number = graph.place(0), int(graph.numbers[0])
+        if graph.energy is None:
+            raise GraphError(f"{place}: energy is missing on an isolated {chemical_symbols[number]} atom; label it.")
+        energy = float(graph.energy[0])
+        if abs(energies.setdefault(number, energy) - energy) > 1e-6:
+            raise GraphError(
+                f"{place}: energy of an isolated {chemical_symbols[number]} atom is {energy}, but "
+                f"{energies[number]} in {places[number]}; keep one."
+            )
+        places.setdefault(number, place)
     return dict(sorted(energies.items()))
 
 
-def fit_reference_energies(graphs: Sequence[Graph]) -> dict[int, float]:
+def is_isolated_atom(graph: Graph) -> bool:
+    """Whether a graph is a single atom that repeats nowhere, or that its group calls IsolatedAtom."""
+    named = "".join(graph.groups).lower() in ISOLATED
+    return graph.node_count == 1 and (named or not bool(graph.pbc.any()))
+
+
+def fit_reference_energies(
+    graphs: Sequence[Graph], *, known: Mapping[int, float] = MappingProxyType({})
+) -> dict[int, float]:
     """Energies per element whose sums over compositions come closest to the energies of the frames, least squares, eV.
+
+    Energies that are `known` stay as they are; the other elements are fitted to what they leave.
 
     Where the compositions do not tell elements apart (all frames of one molecule), the shortest of all best fits is
     taken and a warning says so: sums over these compositions are right, the single numbers mean nothing.
@@ -63,7 +71,10 @@ def fit_reference_energies(graphs: Sequence[Graph]) -> dict[int, float]:
         raise GraphError("fit_reference_energies: the list of graphs is empty; expected labelled frames.")
     elements = np.unique(np.concatenate(rows))
     counts = np.array([(row[:, None] == elements).sum(axis=0) for row in rows], dtype=float)
-    solution, _, rank, _ = np.linalg.lstsq(counts, np.array(energies), rcond=None)
+    given = np.isin(elements, list(known))
+    left = np.array(energies) - counts[:, given] @ [known[number] for number in elements[given].tolist()]
+    elements, counts = elements[~given], counts[:, ~given]
+    solution, _, rank, _ = np.linalg.lstsq(counts, left, rcond=None)
     if rank < len(elements):
         names = ", ".join(chemical_symbols[number] for number in elements)
         warnings.warn(
@@ -72,7 +83,7 @@ def fit_reference_energies(graphs: Sequence[Graph]) -> dict[int, float]:
             "determine them.",
             stacklevel=2,
         )
-    return {int(number): float(energy) for number, energy in zip(elements, solution)}
+    return dict(sorted({**known, **dict(zip(elements.tolist(), solution.tolist()))}.items()))
 
 
 def composition_energy(

@@ -10,8 +10,10 @@ from torch import nn
 from intertwine.potentials.models import MODELS, ModelName
 from intertwine.potentials.potential import Potential
 from intertwine.training.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
+from intertwine.training.weights import load_weights, weights
 
 KIND = "potential"
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 def build_potential(
@@ -26,14 +28,15 @@ def build_potential(
     """A potential with fresh weights, remembering how it was built so that it can be saved.
 
     Args:
-        hyperparameters: keyword arguments of the model's constructor.
+        hyperparameters: keyword arguments of the model's constructor, JSON values.
         seed: of the weights; left out, torch's own generator goes on.
 
     Raises:
         ValueError: an unknown kind, or hyperparameters that the model refuses.
 
     Example:
-        >>> potential = build_potential("mace", {"species": [1, 8], "cutoff": 4.0, "channels": 8}, {1: -13.6, 8: -2041.8})
+        >>> hyperparameters = {"species": [1, 8], "cutoff": 4.0, "channels": 8}
+        >>> potential = build_potential("mace", hyperparameters, {1: -13.6, 8: -2041.8}, seed=0)
         >>> potential.species, potential.cutoff
         ((1, 8), 4.0)
     """
@@ -44,13 +47,7 @@ def build_potential(
             torch.manual_seed(seed)
         model: nn.Module = MODELS[kind](**hyperparameters)
     potential = Potential(model, reference_energies, scale=scale, shift=shift)
-    potential.recipe = {
-        "model": kind,
-        "hyperparameters": dict(hyperparameters),
-        "reference_energies": {str(number): energy for number, energy in potential.reference_energies.items()},
-        "scale": potential.scale,
-        "shift": potential.shift,
-    }
+    potential.recipe = {"model": kind, "hyperparameters": dict(hyperparameters)}
     return potential
 
 
@@ -65,13 +62,22 @@ def save_potential(folder: Path | str, potential: Potential, *, notes: Mapping[s
     """
     if potential.recipe is None:
         raise ValueError("save_potential: this potential has no recipe; make it with build_potential to save it.")
-    dtype = str(next(potential.parameters()).dtype).removeprefix("torch.")
-    values = {**potential.recipe, "dtype": dtype, "notes": dict(notes or {})}
-    return write_checkpoint(folder, potential.state_dict(), values, kind=KIND)
+    values = {
+        **potential.recipe,
+        "reference_energies": {str(number): energy for number, energy in potential.reference_energies.items()},
+        "scale": potential.scale,
+        "shift": potential.shift,
+        "dtype": str(potential.dtype).removeprefix("torch."),
+        "notes": dict(notes or {}),
+    }
+    return write_checkpoint(folder, weights(potential), values, kind=KIND)
 
 
 def load(folder: Path | str, *, device: torch.device | str = "cpu") -> Potential:
     """Read a potential that `save_potential` wrote, in its own dtype.
+
+    Example:
+        >>> potential = load("runs/demo/potential")  # doctest: +SKIP
 
     Raises:
         CheckpointError: missing, cut short, altered by as little as a bit, or not a potential.
@@ -81,14 +87,14 @@ def load(folder: Path | str, *, device: torch.device | str = "cpu") -> Potential
     try:
         references = {int(number): float(energy) for number, energy in values["reference_energies"].items()}
         potential = build_potential(
-            values["model"], values["hyperparameters"], references, scale=values["scale"], shift=values["shift"]
+            values["model"], values["hyperparameters"], references, scale=values["scale"], shift=values["shift"], seed=0
         )
-        potential.to(getattr(torch, values["dtype"]))
-        potential.load_state_dict(checkpoint.tensors)
+        potential.to(DTYPES[values["dtype"]])
     except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
             f"{folder}: the checkpoint does not describe a potential that this release can build ({reason}). "
             f"Load it with the release that wrote it."
         ) from error
-    return potential.to(device).eval()
+    load_weights(potential, checkpoint.tensors, origin=str(folder))
+    return potential.to(device)
