@@ -31,7 +31,7 @@ def evaluate(
 
     from intertwine.cli.bar import bar
     from intertwine.cli.structures import open_potential
-    from intertwine.potentials import evaluate as evaluation
+    from intertwine.potentials.evaluate import evaluate as evaluate_sets
     from intertwine.potentials.readers import read
 
     model = open_potential(potential, device)
@@ -41,7 +41,7 @@ def evaluate(
         for graph in read(path, energy_key=energy_key, forces_key=forces_key, group_key=group_key)
     ]
     with bar(quiet=quiet) as show:
-        results = evaluation.evaluate(
+        results = evaluate_sets(
             model, graphs, batch_size=batch_size, progress=lambda done, total: show("structures", done, total)
         )
     show_table(results)

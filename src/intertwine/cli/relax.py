@@ -36,12 +36,12 @@ def relax(
 
     from intertwine.cli.bar import bar
     from intertwine.cli.structures import open_frame, open_potential
-    from intertwine.potentials import relax as relaxation
+    from intertwine.potentials.relax import relax as relax_structure
     from intertwine.potentials.trajectory import TrajectoryFile
 
     model, graph = open_potential(potential, device), open_frame(structure, frame)
     with TrajectoryFile(out) as file, bar(quiet=quiet) as show:
-        found = relaxation.relax(
+        found = relax_structure(
             model, graph, fmax=fmax, steps=steps, optimizer=optimizer.value, cell=cell, pressure=pressure * GPa,
             trajectory=trajectory, progress=show,
         )  # fmt: skip

@@ -1,0 +1,45 @@
+"""Interatomic potentials: from labelled structures to energies, forces and stresses, and what is done with them."""
+
+from intertwine.potentials.batching import collate, split
+from intertwine.potentials.calculator import Calculator
+from intertwine.potentials.config import FitConfig
+from intertwine.potentials.config_file import load_config
+from intertwine.potentials.evaluate import evaluate
+from intertwine.potentials.fit import fit_potential
+from intertwine.potentials.graph import Graph, GraphError, Prediction
+from intertwine.potentials.mace import MACE
+from intertwine.potentials.md import simulate
+from intertwine.potentials.neighbors import connect
+from intertwine.potentials.objective import LossWeights
+from intertwine.potentials.potential import EnergyModel, NonFiniteError, Potential
+from intertwine.potentials.readers import from_atoms, read, to_atoms, write
+from intertwine.potentials.relax import relax
+from intertwine.potentials.saved import build_potential, load, save_potential
+
+__all__ = [
+    "MACE",
+    "Calculator",
+    "EnergyModel",
+    "FitConfig",
+    "Graph",
+    "GraphError",
+    "LossWeights",
+    "NonFiniteError",
+    "Potential",
+    "Prediction",
+    "build_potential",
+    "collate",
+    "connect",
+    "evaluate",
+    "fit_potential",
+    "from_atoms",
+    "load",
+    "load_config",
+    "read",
+    "relax",
+    "save_potential",
+    "simulate",
+    "split",
+    "to_atoms",
+    "write",
+]
