@@ -1,0 +1,97 @@
+"""The members of every family that a contract check runs on, at sizes small enough for finite differences."""
+
+from functools import partial
+
+import torch
+
+from intertwine.nn.gate import Gate
+from intertwine.nn.linear import Linear
+from intertwine.nn.norm import RMSNorm
+from intertwine.o3.grid import gauss_legendre
+from intertwine.tensor_products.cg_contraction import ClebschGordanContraction
+from intertwine.tensor_products.clebsch_gordan import ClebschGordan
+from intertwine.tensor_products.gaunt import Gaunt
+from intertwine.tensor_products.gaunt_contraction import GauntContraction
+
+MIXED, NATURAL = "0e+1o+1e+2e", "0e+1o+2e"
+
+PRODUCTS = {
+    "clebsch-gordan": partial(ClebschGordan, NATURAL, NATURAL),
+    "clebsch-gordan, mixed parities": partial(ClebschGordan, MIXED, "0o+1o", weights="internal", channels=2),
+    "clebsch-gordan, repeated irreps": partial(ClebschGordan, "0e+2x1o", "0e+2x1o", "2x0e+1o+1e", weights="external"),
+    "clebsch-gordan, weight on an edge": partial(ClebschGordan, "0e+1o", NATURAL, weights="external"),
+    "clebsch-gordan, chosen paths": partial(
+        ClebschGordan, NATURAL, NATURAL, "1o+2e", paths=[(2, 2, 1), (1, 0, 0), (0, 2, 1)], weights="external"
+    ),
+    "clebsch-gordan, scalars": partial(ClebschGordan, "0e", "0o", weights="internal", channels=3),
+    "clebsch-gordan, bare": partial(ClebschGordan, "1o+2e", "1o", normalization="none"),
+    "gaunt": partial(Gaunt, NATURAL, NATURAL),
+    "gaunt, weights on three legs": partial(Gaunt, NATURAL, NATURAL, "0e+1o", weights="external"),
+    "gaunt, weight on an edge": partial(Gaunt, NATURAL, NATURAL, NATURAL, weights="external", legs=(2,)),
+    "gaunt, weights inside": partial(Gaunt, "0e+1o", "1o", weights="internal", channels=2, legs=(1, 3)),
+    "gaunt, mixed parities": partial(Gaunt, MIXED, "0o+1o", weights="external"),
+    "gaunt, repeated irreps": partial(Gaunt, "2x0e+2x1o", "1o+0e+1o", "2x1o+0e", weights="external"),
+    "gaunt, another grid": partial(Gaunt, "0e+1o", "0e+1o", grid=gauss_legendre(7)),
+    "gaunt, bare": partial(Gaunt, NATURAL, "1o", normalization="none"),
+    "gaunt, scalars": partial(Gaunt, "0e", "0e", weights="external"),
+    "gaunt, one irrep": partial(Gaunt, "2e", "2o", "2o"),
+    "gaunt + bracket": partial(Gaunt, NATURAL, NATURAL, odd="bracket"),
+    "gaunt + bracket, weight on an edge": partial(
+        Gaunt, NATURAL, NATURAL, "0e+1o+1e", odd="bracket", weights="external", legs=(2,)
+    ),
+    "gaunt + bracket, mixed parities": partial(Gaunt, MIXED, "0o+1o+1e", odd="bracket", weights="external"),
+    "gaunt + bracket, odd results only": partial(Gaunt, "1o+2e", "1o+2e", "1e+2o", odd="bracket", weights="external"),
+    "gaunt, fourier": partial(Gaunt, NATURAL, NATURAL, method="fourier", weights="external"),
+    "gaunt + bracket, fourier": partial(
+        Gaunt, MIXED, "1o+2e", odd="bracket", method="fourier", weights="internal", channels=2
+    ),
+}
+"""Every kind of member, by a name that a failing test shows: add yours here."""
+
+
+def of_two_elements(batch: tuple[int, ...]) -> tuple[torch.Tensor]:
+    """An element for every node."""
+    return (torch.arange(*batch) % 2,)
+
+
+SIZES = {"channels": 2, "correlation": 3, "elements": 2}
+PER_NODE = {"channels": 2, "others": of_two_elements, "batches": [(0,), (5,)]}
+LAYERS = {
+    "linear": (partial(Linear, "0e+2x1o+2e", "2x1o+0e", 2, 3), "0e+2x1o+2e", "2x1o+0e", {"channels": 2}),
+    "linear, reordered": (partial(Linear, "1o+0e", "1o+0e+1o", 2, 2), "1o+0e", "1o+0e+1o", {"channels": 2}),
+    "gate": (partial(Gate, "0e+0o+1o+0e+2e"), "3x0e+0e+0o+1o+0e+2e", "0e+0o+1o+0e+2e", {"channels": 3}),
+    "gate, scalars": (partial(Gate, "2x0e"), "2x0e", "2x0e", {"channels": 3}),
+    "rms norm": (partial(RMSNorm, "0e+1e+2o", 3), "0e+1e+2o", "0e+1e+2o", {"channels": 3}),
+    "clebsch-gordan contraction": (
+        partial(ClebschGordanContraction, "0e+1o", "0e+1o", **SIZES),
+        "0e+1o",
+        "0e+1o",
+        PER_NODE,
+    ),
+    "clebsch-gordan contraction, mixed parities": (
+        partial(ClebschGordanContraction, "0o+1o+1e", "0e+1e+1o", **SIZES),
+        "0o+1o+1e",
+        "0e+1e+1o",
+        PER_NODE,
+    ),
+    "gaunt contraction": (partial(GauntContraction, NATURAL, "0e+1o", **SIZES), NATURAL, "0e+1o", PER_NODE),
+    "gaunt contraction, repeated irreps": (
+        partial(GauntContraction, "2x0e+2x1o", "2x1o+0e", **SIZES),
+        "2x0e+2x1o",
+        "2x1o+0e",
+        PER_NODE,
+    ),
+    "gaunt contraction + double bracket": (
+        partial(GauntContraction, NATURAL, "0e+1o", bracket=True, **SIZES),
+        NATURAL,
+        "0e+1o",
+        PER_NODE,
+    ),
+    "gaunt contraction + double bracket, order 4": (
+        partial(GauntContraction, "0e+1o", "0e+1o", bracket=True, **{**SIZES, "correlation": 4}),
+        "0e+1o",
+        "0e+1o",
+        PER_NODE,
+    ),
+}
+"""Layers with the types of their feature and result and the arguments of `check_layer`: add yours here."""
