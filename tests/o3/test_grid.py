@@ -43,11 +43,13 @@ def test_gauss_legendre_has_the_promised_size_and_order():
     assert torch.allclose(azimuth, (2 * math.pi / 7 * torch.arange(7.0).double()).expand(4, 7))
 
 
-def test_smallest_grid_is_the_smallest():
+def test_smallest_grid_is_the_smallest_of_positive_weights():
     for degree in range(40):
-        sizes = [len(gauss_legendre(degree)), len(lebedev(degree))]
-        assert len(smallest_grid(degree)) == min(sizes)
+        rules = [gauss_legendre(degree), *(lebedev(larger) for larger in range(degree, degree + 6))]
+        assert len(smallest_grid(degree)) == min(len(rule) for rule in rules if (rule.weights > 0).all())
+        assert (smallest_grid(degree).weights > 0).all()
     assert len(smallest_grid(30)) < 0.75 * len(gauss_legendre(30))
+    assert (lebedev(25).weights < 0).any()
 
 
 def test_highest_lebedev_rule_is_exact():

@@ -13,6 +13,8 @@ from torch import Tensor
 from intertwine.o3.irreps import IrrepsError
 
 LEBEDEV_DEGREES = (*range(3, 32, 2), *range(35, 132, 6))
+NEGATIVE_DEGREES = (13, 25, 27)
+"""Lebedev's rules with some negative weights: sums cancel in them, which costs half a digit at degree 25."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def lebedev(degree: int) -> SphereGrid:
     """Lebedev's rule with the symmetry of the octahedron: about (degree + 1)^2 / 3 points.
 
     The smallest listed rule that is exact for `degree`, so that the grid's own degree can be larger. Up to degree 131;
-    the rules of degree 13, 25 and 27 have some negative weights.
+    see `NEGATIVE_DEGREES`.
 
     Raises `IrrepsError` above degree 131: take `gauss_legendre`.
 
@@ -95,7 +97,7 @@ def lebedev(degree: int) -> SphereGrid:
 
 
 def smallest_grid(degree: int) -> SphereGrid:
-    """The grid of fewest points, of all rules here, that is exact for `degree`; Lebedev's where both have as many.
+    """The grid of fewest points that is exact for `degree`, of all rules here with positive weights.
 
     Example:
         >>> [(len(smallest_grid(degree)), smallest_grid(degree).kind) for degree in (1, 6, 200)]
@@ -104,7 +106,8 @@ def smallest_grid(degree: int) -> SphereGrid:
     product = gauss_legendre(degree)
     if degree > LEBEDEV_DEGREES[-1]:
         return product
-    symmetric = lebedev(degree)
+    fitting = (listed for listed in LEBEDEV_DEGREES if listed >= degree and listed not in NEGATIVE_DEGREES)
+    symmetric = lebedev(next(fitting))
     return symmetric if len(symmetric) <= len(product) else product
 
 
