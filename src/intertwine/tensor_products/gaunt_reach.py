@@ -41,10 +41,10 @@ def reached_irreps(irreps_in1: Irreps, irreps_in2: Irreps, *, bracket: bool) -> 
 def check_reached(irreps_in1: Irreps, irreps_in2: Irreps, irreps_out: Iterable[Irrep], *, bracket: bool) -> None:
     """Raise `IrrepsError` unless every irrep of the result is reached; name the remedy that is there."""
     reached = reached_irreps(irreps_in1, irreps_in2, bracket=bracket)
-    complete = reached_irreps(irreps_in1, irreps_in2, bracket=True)
     for ir in irreps_out:
         if ir not in reached:
-            remedy = "Drop it, or take odd='bracket', which reaches it." if ir in complete else "Drop it."
+            in_bracket = ir in reached_irreps(irreps_in1, irreps_in2, bracket=True)
+            remedy = "Drop it, or take odd='bracket', which reaches it." if in_bracket else "Drop it."
             raise IrrepsError(
                 f"Gaunt: irreps_out asks for {ir}, but {irreps_in1} times {irreps_in2} with "
                 f"odd={'bracket' if bracket else 'none'!r} reaches {Irreps(reached) or 'nothing'}. {remedy}"

@@ -62,6 +62,8 @@ class TorusTransform(SphereTransform):
     def expand(self, f: Float[Tensor, "*batch point channel"]) -> Float[Tensor, "*batch dim channel"]:
         """Harmonics of the function."""
         values = f.unflatten(-2, (self.size, self.size))
+        if values.numel() == 0:  # FFT libraries refuse empty batches
+            return f.new_zeros(*f.shape[:-2], len(self.get_buffer("rows")), f.shape[-1])
         coefficients = torch.fft.rfft2(values, dim=(-3, -2), norm="forward")
         coefficients = torch.roll(coefficients, self.bandwidth, -3) * self._phase(self.bandwidth, f).conj()
         return from_fourier(coefficients, self.tables.like(f, "from_series")).index_select(-2, self.get_buffer("rows"))
@@ -71,6 +73,8 @@ class TorusTransform(SphereTransform):
         return to_fourier(full.index_add(-2, self.get_buffer("rows"), x), self.tables.like(x, "to_series"))
 
     def _values(self, f: Tensor) -> Tensor:
+        if f.numel() == 0:
+            return f.real.new_zeros(*f.shape[:-3], self.size, self.size, f.shape[-1])
         f = f * self._phase(self.lmax, f.real)
         width = self.bandwidth - self.lmax
         padded = torch.roll(nn.functional.pad(f, (0, 0, 0, width, width, width)), -self.bandwidth, -3)
