@@ -1,5 +1,6 @@
 """Many-body products with every coupling tree: symmetric powers of a feature; O(3) acts on `dim`."""
 
+from collections import Counter
 from math import sqrt
 
 import torch
@@ -44,27 +45,30 @@ class ClebschGordanContraction(nn.Module):
         super().__init__()
         self.irreps_in, self.irreps_out, self.correlation = Irreps(irreps_in), Irreps(irreps_out), correlation
         if correlation < 1:
-            raise IrrepsError(f"ClebschGordanContraction: expected correlation >= 1, came {correlation}.")
+            raise IrrepsError(f"ClebschGordanContraction: expected correlation = 1, 2, 3, ..., came {correlation}.")
         self.monomials = Monomials(self.irreps_in.dim, correlation)
-        tables, row_basis, row_out = [], [], []
+        tables, entries = [], []  # a table for every term, and the entry of the result that it adds to
         for order in range(1, correlation + 1):
             power = symmetric_power(self.irreps_in, order, self.irreps_out.lmax)
-            for ir, where in zip(self.irreps_out, self.irreps_out.slices(), strict=True):
+            for entry, ir in enumerate(self.irreps_out):
                 for basis in power.get(ir, []):
                     tables.append(nn.functional.pad(basis, self.monomials.padding(order)))
-                    row_basis += [len(tables) - 1] * ir.dim
-                    row_out += range(where.start, where.stop)
-        missing = set(range(self.irreps_out.dim)) - set(row_out)
-        if missing:
-            raise IrrepsError(
-                f"ClebschGordanContraction: products of {self.irreps_in} up to order {correlation} do not reach all of "
-                f"{self.irreps_out}. Drop what has the wrong parity."
-            )
+                    entries.append(entry)
+        arrivals = Counter(entries)
+        for entry, ir in enumerate(self.irreps_out):
+            if not arrivals[entry]:
+                raise IrrepsError(
+                    f"ClebschGordanContraction: irreps_out asks for {ir}, which products of {self.irreps_in} up to "
+                    f"order {correlation} do not reach. Drop it, or raise correlation or the degrees of irreps_in."
+                )
+        slices = self.irreps_out.slices()
+        row_out = [torch.arange(slices[entry].start, slices[entry].stop) for entry in entries]
+        row_basis = [torch.full((len(rows),), term) for term, rows in enumerate(row_out)]
         self.tables = Constants(basis=torch.cat(tables))
-        self.register_buffer("row_basis", torch.tensor(row_basis), persistent=False)
-        self.register_buffer("row_out", torch.tensor(row_out), persistent=False)
-        arrivals = len(tables) / len(self.irreps_out)
-        self.weights = nn.Parameter(torch.randn(elements, len(tables), channels) / sqrt(arrivals))
+        self.register_buffer("row_basis", torch.cat(row_basis), persistent=False)
+        self.register_buffer("row_out", torch.cat(row_out), persistent=False)
+        scale = torch.tensor([1 / sqrt(arrivals[entry]) for entry in entries])
+        self.weights = nn.Parameter(torch.randn(elements, len(tables), channels) * scale[:, None])
 
     def forward(
         self, x: Float[Tensor, "node dim_in channel"], element: Int[Tensor, "node"]

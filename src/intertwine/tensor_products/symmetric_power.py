@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 from itertools import combinations_with_replacement
-from math import prod
+from math import prod, sqrt
 
 import torch
 from jaxtyping import Float
@@ -12,6 +12,7 @@ from intertwine.o3.clebsch_gordan import wigner_3j
 from intertwine.o3.irreps import Irrep, Irreps
 
 RANK_TOLERANCE = 1e-10
+"""Variance below which a polynomial depends on those before it; in practice 1e-15 meets 0.09."""
 
 
 class Monomials(nn.Module):
@@ -55,10 +56,13 @@ def symmetric_power(irreps: Irreps, order: int, lmax: int) -> dict[Irrep, Float[
 
         U[p, m] . monomials(D x) = D^l[m, m'] U[p, m'] . monomials(x)
 
-    Found by coupling one more factor to the bases of the order below and keeping what is independent. For x from
+    Found by coupling one more factor to the bases of the order below and keeping what is independent of those before
+    (Gram and Schmidt), so that the basis is the same on every machine: saved weights keep their meaning. For x from
     N(0, 1) the polynomials of one irrep are uncorrelated and have unit variance:
 
         E[ (U[p, m] . monomials(x)) (U[q, m] . monomials(x)) ] = delta_pq            averaged over m
+
+    The tables are cached: do not write into them.
 
     Example:
         >>> {str(ir): len(basis) for ir, basis in symmetric_power(Irreps("0e+1o"), 2, 2).items()}
@@ -86,15 +90,23 @@ def _couple_one_more(
                     table = coupled.new_zeros(*coupled.shape[:2], count).index_add(2, columns, coupled)
                     found.setdefault(ir3, []).append(table)
     gram = _moments(irreps.dim, n)
-    independent = {ir: _whiten(torch.cat(tables), gram) for ir, tables in sorted(found.items())}
+    independent = {ir: _orthonormal(torch.cat(tables), gram) for ir, tables in sorted(found.items())}
     return {ir: basis for ir, basis in independent.items() if len(basis)}
 
 
-def _whiten(tables: Float[Tensor, "any dim monomial"], gram: Float[Tensor, "monomial monomial"]) -> Tensor:
+def _orthonormal(
+    tables: Float[Tensor, "any dim monomial"], gram: Float[Tensor, "monomial monomial"]
+) -> Float[Tensor, "basis dim monomial"]:
     covariance = torch.einsum("pka,qka->pq", tables @ gram, tables) / tables.shape[1]
-    variances, directions = torch.linalg.eigh(covariance)
-    kept = variances > RANK_TOLERANCE * variances[-1].clamp(min=1)
-    return torch.einsum("pr,pka->rka", directions[:, kept] / variances[kept].sqrt(), tables)
+    kept = covariance.new_zeros(0, len(tables))
+    for unit in torch.eye(len(tables), dtype=torch.float64):
+        rest = unit
+        for _ in range(2):  # the second time removes what rounding left
+            rest = rest - (kept @ (covariance @ rest)) @ kept
+        variance = float(rest @ covariance @ rest)
+        if variance > RANK_TOLERANCE:
+            kept = torch.cat([kept, rest[None] / sqrt(variance)])
+    return torch.einsum("rp,pka->rka", kept, tables)
 
 
 def exponents(dim: int, n: int) -> list[tuple[int, ...]]:
