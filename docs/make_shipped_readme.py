@@ -16,7 +16,7 @@ from intertwine.potentials.molecule import relaxed_molecule
 from intertwine.potentials.readers import read, to_atoms
 from intertwine.potentials.sample import FRICTION, TIMESTEP, summarise
 
-SMILES, SEED = "c1ccc(COc2cccnc2N)cc1", 0
+SMILES, SEED, WALKERS = "c1ccc(COc2cccnc2N)cc1", 0, 5
 COMMAND = f'intertwine data label --smiles "{SMILES}" --seed {SEED} 3bpa_gfn2.extxyz.xz'
 
 TEXT = """# 3bpa_gfn2.extxyz.xz
@@ -29,11 +29,12 @@ Made by this library from the SMILES alone, and by nothing else (extra `label`; 
 
     {command}
 
-RDKit embeds the SMILES `{smiles}` (seed {seed}), GFN2-xTB (tblite) relaxes it to 0.01 eV/Angstrom from slightly
-displaced atoms, and Langevin dynamics samples it ({timestep} fs steps, friction {friction}/fs, centre of mass at
-rest, 1 ps of equilibration, a frame every 40 fs). `train_300K` and `test_300K` come from one trajectory with 2 ps
-between them; 600 K and 1200 K have trajectories of their own. The random numbers of a trajectory are those of
-`numpy.random.default_rng([seed, temperature])`. Positions are rounded to 1e-5 Angstrom and then labelled by fresh
+RDKit embeds the SMILES `{smiles}` once for each of {walkers} walkers (seeds {seed} to {last_seed}), GFN2-xTB (tblite) relaxes each
+conformer to 0.01 eV/Angstrom from slightly displaced atoms, and Langevin dynamics samples from it ({timestep} fs steps,
+friction {friction}/fs, centre of mass at rest, 1 ps of equilibration, a frame every 40 fs). At every temperature the walkers
+share the frames equally. `test_300K` follows `train_300K` on the same trajectories after 2 ps; 600 K and 1200 K have
+trajectories of their own. The random numbers of a trajectory are those of
+`numpy.random.default_rng([seed, walker, temperature])`. Positions are rounded to 1e-5 Angstrom and then labelled by fresh
 single points, so labels belong to the numbers in the file; energies are rounded to 1e-6 eV, forces to
 1e-5 eV/Angstrom.
 
@@ -41,7 +42,7 @@ single points, so labels belong to the numbers in the file; energies are rounded
 |---|---|---|---|---|---|
 {rows}
 
-Energies are counted from the relaxed molecule ({relaxed:.6f} eV). Force RMS is the error of predicting zero. A bond is
+Energies are counted from the first walker's relaxed conformer ({relaxed:.6f} eV). Force RMS is the error of predicting zero. A bond is
 stretched to that many times its relaxed length; none broke.
 
 How the sets cover the torsion of the CH2-O bond, {torsion}, in per cent of their frames:
@@ -86,6 +87,8 @@ def main() -> None:
             command=COMMAND,
             smiles=SMILES,
             seed=SEED,
+            walkers=WALKERS,
+            last_seed=SEED + WALKERS - 1,
             timestep=TIMESTEP,
             friction=FRICTION,
             rows="\n".join(rows),

@@ -15,7 +15,7 @@ needs_extra = pytest.mark.skipif(
     find_spec("tblite") is None or find_spec("rdkit") is None,
     reason='tblite or rdkit is not installed, so nothing can be sampled: pip install "intertwine[label]"',
 )
-SHORT = {"train_frames": 3, "test_frames": 2, "spacing": 5.0, "equilibration": 10.0, "gap": 20.0}
+SHORT = {"train_frames": 3, "test_frames": 2, "walkers": 2, "spacing": 5.0, "equilibration": 10.0, "gap": 20.0}
 
 
 def hydrogen(length: float = 0.74) -> Molecule:
@@ -38,14 +38,26 @@ def test_short_seeded_run_reproduces_itself_in_another_process(tmp_path):
     names = ["isolated_atom"] * 3 + ["train_300K"] * 3 + ["test_300K"] * 2 + ["test_900K"] * 2
     assert [graph.groups[0] for graph in graphs] == names
     assert [(s.name, s.frames) for s in sets] == [("train_300K", 3), ("test_300K", 2), ("test_900K", 2)]
-    assert ("relax", 1, 1) in seen and ("300 K", 110, 110) in seen and ("900 K", 40, 40) in seen
-    molecule = relaxed_molecule("CO", seed=3)
+    assert ("relax", 2, 2) in seen and ("300 K, walker 1", 90, 90) in seen and ("900 K, walker 2", 30, 30) in seen
+    molecules = [relaxed_molecule("CO", seed=3 + walker) for walker in range(2)]
+    again: dict[str, list[Atoms]] = {}
     for trajectory in plan((300.0, 900.0), **SHORT, seed=3):
-        for name, frames in sample(molecule, trajectory, lambda *_: None).items():
-            there = [graph for graph in graphs if graph.groups[0] == name]
-            for graph, frame in zip(there, frames, strict=True):
-                assert np.array_equal(graph.positions.numpy(), frame.positions)
-                assert np.array_equal(graph.forces.numpy(), frame.get_forces())
+        for name, frames in sample(molecules[trajectory.walker], trajectory, lambda *_: None).items():
+            again.setdefault(name, []).extend(frames)
+    for graph, frame in zip(graphs[3:], [frame for frames in again.values() for frame in frames], strict=True):
+        assert np.array_equal(graph.positions.numpy(), frame.positions)
+        assert np.array_equal(graph.forces.numpy(), frame.get_forces())
+
+
+def test_walkers_share_the_frames_and_walk_apart():
+    runs = plan((300.0, 900.0), **{**SHORT, "train_frames": 5, "test_frames": 3}, seed=3)
+    assert [run.sets for run in runs[:2]] == [
+        (("train_300K", 3), ("test_300K", 2)),
+        (("train_300K", 2), ("test_300K", 1)),
+    ]
+    assert [run.sets for run in runs[2:]] == [(("test_900K", 2),), (("test_900K", 1),)]
+    assert len({(run.temperature, run.walker) for run in runs}) == 4
+    assert len(plan((300.0,), **{**SHORT, "train_frames": 1, "test_frames": 0}, seed=3)) == 1
 
 
 @needs_extra
@@ -85,7 +97,7 @@ def test_smiles_that_is_no_molecule_is_refused(smiles, words):
 
 
 def test_schedule_leaves_equilibration_gap_and_spacing():
-    run = Trajectory(300.0, 0, (("train", 3), ("test", 2)), spacing=40.0, equilibration=1000.0, gap=2000.0)
+    run = Trajectory(300.0, 0, 0, (("train", 3), ("test", 2)), spacing=40.0, equilibration=1000.0, gap=2000.0)
     steps = schedule(run)
     assert [step / 2 for step in steps] == [1040, 1080, 1120, 3160, 3200]
     assert list(steps.values()) == ["train"] * 3 + ["test"] * 2
@@ -95,6 +107,7 @@ def test_schedule_leaves_equilibration_gap_and_spacing():
     "change",
     [{"temperatures": ()}, {"temperatures": (300.0, 300.2)}, {"temperatures": (-1.0,)}, {"train_frames": 0}]
     + [
+        {"walkers": 0},
         {"test_frames": -1},
         {"spacing": 0.1},
         {"gap": -1.0},

@@ -26,6 +26,7 @@ def label(
     temperature: Annotated[list[float] | None, typer.Option(help="With --smiles, K; may be repeated.")] = None,
     train_frames: Annotated[int, typer.Option(min=1, help="With --smiles, at the first temperature.")] = 500,
     test_frames: Annotated[int, typer.Option(min=0, help="With --smiles, at every temperature.")] = 200,
+    walkers: Annotated[int, typer.Option(min=1, help="With --smiles, trajectories at a temperature.")] = 5,
     charge: Annotated[int, typer.Option(help="With --frames, of every frame.")] = 0,
     seed: Seed = 0,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one for each core if not given.")] = None,
@@ -48,7 +49,7 @@ def label(
 
                 sets = label_molecule(
                     smiles or "", out, temperatures=temperature or (300.0, 600.0, 1200.0), train_frames=train_frames,
-                    test_frames=test_frames, seed=seed, workers=workers, progress=show,
+                    test_frames=test_frames, walkers=walkers, seed=seed, workers=workers, progress=show,
                 )  # fmt: skip
                 lines = [
                     f"{part.name:12} {part.frames:5} frames   force RMS {part.force_rms:.3f} eV/A" for part in sets

@@ -32,6 +32,8 @@ class Trajectory:
     """One Langevin run: a temperature (K), a seed, and the sets to cut from it, one after the other."""
 
     temperature: float
+    walker: int
+    """Which of the molecule's conformers it starts from, counted from 0."""
     seed: int
     sets: tuple[tuple[str, int], ...]
     spacing: float
@@ -59,9 +61,9 @@ class SetSummary:
     stretched_bond: str
 
 
-def langevin(molecule: Molecule, temperature: float, seed: int) -> Iterator[Atoms]:
+def langevin(molecule: Molecule, temperature: float, *seeds: int) -> Iterator[Atoms]:
     """The molecule after every step, at `temperature` (K); the centre of mass rests, the molecule may turn."""
-    atoms, rng = molecule.atoms.copy(), np.random.default_rng([seed, round(temperature)])
+    atoms, rng = molecule.atoms.copy(), np.random.default_rng([*seeds, round(temperature)])
     atoms.calc = gfn2(atoms.numbers, charge=molecule.charge)
     atoms.set_constraint(FixCom())
     spread = np.sqrt(atoms.get_masses() * units.kB * temperature)[:, None]
@@ -76,13 +78,15 @@ def langevin(molecule: Molecule, temperature: float, seed: int) -> Iterator[Atom
         yield atoms
 
 
-def prepare(smiles: str, seed: int, report: Progress) -> tuple[Molecule, list[Atoms]]:
-    """The relaxed molecule and its isolated atoms."""
-    report("relax", 0, 1)
-    molecule = relaxed_molecule(smiles, seed=seed)
-    atoms = isolated_atoms(molecule.atoms.numbers.tolist())
-    report("relax", 1, 1)
-    return molecule, atoms
+def prepare(smiles: str, seed: int, walkers: int, report: Progress) -> tuple[list[Molecule], list[Atoms]]:
+    """A relaxed conformer for every walker, and the isolated atoms."""
+    molecules = []
+    for walker in range(walkers):
+        report("relax", walker, walkers)
+        molecules.append(relaxed_molecule(smiles, seed=seed + walker))
+    atoms = isolated_atoms(molecules[0].atoms.numbers.tolist())
+    report("relax", walkers, walkers)
+    return molecules, atoms
 
 
 def sample(molecule: Molecule, run: Trajectory, report: Progress) -> dict[str, list[Atoms]]:
@@ -94,14 +98,14 @@ def sample(molecule: Molecule, run: Trajectory, report: Progress) -> dict[str, l
     wanted = schedule(run)
     last = max(wanted)
     frames: dict[str, list[Atoms]] = {name: [] for name, _ in run.sets}
-    for step, atoms in enumerate(langevin(molecule, run.temperature, run.seed)):
+    for step, atoms in enumerate(langevin(molecule, run.temperature, run.seed, run.walker)):
         if step in wanted:
             name = wanted.pop(step)
             frame = Atoms(atoms.numbers, atoms.positions.round(POSITION_DECIMALS), info={"config_type": name})
             molecule.refuse_broken(frame.positions, f"{run.temperature:g} K, step {step}")
             frames[name].append(single_point(frame, charge=molecule.charge, source=Source(name, len(frames[name]))))
         if step % 200 == 0 or step == last:
-            report(f"{run.temperature:g} K", step, last)
+            report(f"{run.temperature:g} K, walker {run.walker + 1}", step, last)
         if step == last:
             break
     return frames
@@ -125,6 +129,7 @@ def label_molecule(
     temperatures: Sequence[float] = (300.0, 600.0, 1200.0),
     train_frames: int = 500,
     test_frames: int = 200,
+    walkers: int = 5,
     spacing: float = 40.0,
     equilibration: float = 1000.0,
     gap: float = 2000.0,
@@ -134,8 +139,10 @@ def label_molecule(
 ) -> list[SetSummary]:
     """Make a data set of one molecule from its SMILES alone: sampled by Langevin dynamics, labelled with GFN2-xTB.
 
-    The first temperature gives the training set "train_300K" and, after a gap, "test_300K" from the same trajectory;
-    each further temperature gives a test set from a trajectory of its own. The isolated atoms come first in the file.
+    At each temperature several walkers share the frames, each on a trajectory of its own that starts from a conformer of
+    its own: a single walker may stay in one conformer for as long as it trains a model, and leave it for the test.
+    The first temperature gives the training set "train_300K" and, after a gap on each trajectory, "test_300K"; the others
+    give test sets. The isolated atoms come first in the file.
 
     Positions are rounded to 1e-5 A before they are labelled, so labels belong to the numbers in the file. The same seed
     gives the same frames with the same versions of tblite, RDKit and ASE on the same kind of processor; dynamics is
@@ -144,9 +151,10 @@ def label_molecule(
     Args:
         out: an extxyz file, compressed when its name ends in .xz or .gz.
         temperatures: K.
+        train_frames, test_frames: in all, over the walkers.
         spacing, equilibration, gap: time between frames, before the first, and between training and test sets, fs.
         workers: processes, one for each core if None.
-        progress: called as progress("300 K", steps done, steps in all), a stage for every trajectory, "relax" before.
+        progress: called as progress("300 K, walker 1", steps done, steps in all), a stage for every trajectory, "relax" before.
 
     Raises:
         GraphError: the SMILES cannot be read or relaxed, or a bond broke on the way. Nothing is written then.
@@ -156,33 +164,38 @@ def label_molecule(
         >>> sets = label_molecule("CCO", "ethanol.extxyz", train_frames=20, test_frames=5)   # doctest: +SKIP
     """
     require_place(out)
-    trajectories = plan(temperatures, train_frames, test_frames, spacing, equilibration, gap, seed)
-    ((molecule, atoms),) = run_in_processes(prepare, [(smiles, seed)], progress=progress)
+    trajectories = plan(temperatures, train_frames, test_frames, walkers, spacing, equilibration, gap, seed)
+    ((molecules, atoms),) = run_in_processes(prepare, [(smiles, seed, walkers)], progress=progress)
     parts = run_in_processes(
-        sample, [(molecule, trajectory) for trajectory in trajectories], workers=workers, progress=progress
+        sample, [(molecules[run.walker], run) for run in trajectories], workers=workers, progress=progress
     )
-    sets = {name: frames for part in parts for name, frames in part.items()}
+    sets: dict[str, list[Atoms]] = {}
+    for part in parts:
+        for name, frames in part.items():
+            sets.setdefault(name, []).extend(frames)
     write(out, [from_atoms(frame) for frame in chain(atoms, *sets.values())], decimals=POSITION_DECIMALS)
-    return [summarise(molecule, name, frames) for name, frames in sets.items()]
+    return [summarise(molecules[0], name, frames) for name, frames in sets.items()]
 
 
 def plan(
     temperatures: Sequence[float],
     train_frames: int,
     test_frames: int,
+    walkers: int,
     spacing: float,
     equilibration: float,
     gap: float,
     seed: int,
 ) -> list[Trajectory]:
-    """One trajectory for each temperature; the first also holds the training set."""
+    """One trajectory for each temperature and walker; those of the first temperature also hold the training set."""
     if not temperatures or not all(0 < kelvin < np.inf for kelvin in temperatures):
         raise GraphError(f"temperatures {list(temperatures)}: expected positive numbers, in K")
     if len({round(kelvin) for kelvin in temperatures}) < len(temperatures):
         raise GraphError(f"temperatures {list(temperatures)}: expected each once, 1 K apart or more")
-    if train_frames < 1 or test_frames < 0:
+    if train_frames < 1 or test_frames < 0 or walkers < 1:
         raise GraphError(
-            f"expected at least one training frame, got {train_frames} training, {test_frames} test frames"
+            f"expected at least one training frame and one walker, got {train_frames} training frames, "
+            f"{test_frames} test frames and {walkers} walkers"
         )
     if not (TIMESTEP <= spacing < np.inf and 0 <= equilibration < np.inf and 0 <= gap < np.inf):
         raise GraphError(
@@ -191,12 +204,24 @@ def plan(
         )
     trajectories = []
     for kelvin in temperatures:
-        sets = [(f"test_{kelvin:g}K", test_frames)] if test_frames else []
-        if not trajectories:
-            sets.insert(0, (f"train_{kelvin:g}K", train_frames))
-        if sets:
-            trajectories.append(Trajectory(kelvin, seed, tuple(sets), spacing, equilibration, gap))
+        for walker in range(walkers):
+            sets = [(f"test_{kelvin:g}K", share(test_frames, walkers, walker))]
+            if kelvin == temperatures[0]:
+                sets.insert(0, (f"train_{kelvin:g}K", share(train_frames, walkers, walker)))
+            sets = tuple((name, frames) for name, frames in sets if frames)
+            if sets:
+                trajectories.append(Trajectory(kelvin, walker, seed, sets, spacing, equilibration, gap))
     return trajectories
+
+
+def share(frames: int, walkers: int, walker: int) -> int:
+    """How many of the frames one walker takes; the first ones take one more where they do not divide.
+
+    Example:
+        >>> [share(7, 3, walker) for walker in range(3)]
+        [3, 2, 2]
+    """
+    return frames // walkers + (walker < frames % walkers)
 
 
 def summarise(molecule: Molecule, name: str, frames: list[Atoms]) -> SetSummary:
