@@ -1,4 +1,4 @@
-"""Contract checks for maps that O(3) acts on along `dim`: all that a product or a layer must keep, in one call."""
+"""Contract checks: all that a product, a layer (O(3) acts along `dim`) or a potential (E(3)) must keep, in one call."""
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
@@ -13,7 +13,10 @@ from intertwine.groups.classical import O
 from intertwine.groups.error import equivariance_error, relative_error
 from intertwine.o3.irreps import Irreps, IrrepsLike
 from intertwine.o3.representation import IrrepsRepresentation
+from intertwine.potentials.contract import check_potential
 from intertwine.tensor_products.base import TensorProduct
+
+__all__ = ["check_compiles", "check_layer", "check_potential", "check_tensor_product"]
 
 EXACT_FLOAT64 = 1e-12
 """Largest error of an exact map in float64, relative to the root mean square of its result."""

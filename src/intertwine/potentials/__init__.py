@@ -4,6 +4,7 @@ from intertwine.potentials.batching import collate, split
 from intertwine.potentials.calculator import Calculator
 from intertwine.potentials.config import FitConfig
 from intertwine.potentials.config_file import load_config
+from intertwine.potentials.contract import check_potential
 from intertwine.potentials.evaluate import evaluate
 from intertwine.potentials.fit import fit_potential
 from intertwine.potentials.graph import Graph, GraphError, Prediction
@@ -28,6 +29,7 @@ __all__ = [
     "Potential",
     "Prediction",
     "build_potential",
+    "check_potential",
     "collate",
     "connect",
     "evaluate",

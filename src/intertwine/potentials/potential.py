@@ -173,7 +173,7 @@ def check_finite(prediction: Prediction, graph: Graph) -> None:
             continue
         row = int((~rows.isfinite()).nonzero()[0, 0])
         where = graph.place(int(graph.structure[row]), row) if name == "force" else graph.place(row)
-        value = rows[row][~rows[row].isfinite()].flatten()[0]
+        value = rows[row].detach()[~rows[row].isfinite()].flatten()[0]
         raise NonFiniteError(
             f"Potential: the {name} of {where} is {float(value)}. Check the geometry for atoms that nearly coincide, "
             f"and the model for a failed training run."

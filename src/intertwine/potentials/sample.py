@@ -139,10 +139,10 @@ def label_molecule(
 ) -> list[SetSummary]:
     """Make a data set of one molecule from its SMILES alone: sampled by Langevin dynamics, labelled with GFN2-xTB.
 
-    At each temperature several walkers share the frames, each on a trajectory of its own that starts from a conformer of
-    its own: a single walker may stay in one conformer for as long as it trains a model, and leave it for the test.
-    The first temperature gives the training set "train_300K" and, after a gap on each trajectory, "test_300K"; the others
-    give test sets. The isolated atoms come first in the file.
+    At each temperature several walkers share the frames, each on a trajectory of its own from a conformer of its own:
+    a single walker may stay in one conformer for as long as it trains a model, and leave it for the test. The first
+    temperature gives the training set "train_300K" and, after a gap on each trajectory, "test_300K"; the others give
+    test sets. The isolated atoms come first in the file.
 
     Positions are rounded to 1e-5 A before they are labelled, so labels belong to the numbers in the file. The same seed
     gives the same frames with the same versions of tblite, RDKit and ASE on the same kind of processor; dynamics is
@@ -154,7 +154,7 @@ def label_molecule(
         train_frames, test_frames: in all, over the walkers.
         spacing, equilibration, gap: time between frames, before the first, and between training and test sets, fs.
         workers: processes, one for each core if None.
-        progress: called as progress("300 K, walker 1", steps done, steps in all), a stage for every trajectory, "relax" before.
+        progress: called as progress("300 K, walker 1", steps done, steps in all) for every trajectory, "relax" before.
 
     Raises:
         GraphError: the SMILES cannot be read or relaxed, or a bond broke on the way. Nothing is written then.

@@ -1,6 +1,7 @@
 """What every bilinear equivariant map offers; O(3) acts on `dim`, the map acts channel by channel."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -57,8 +58,7 @@ class TensorProduct(nn.Module, ABC):
     ):
         super().__init__()
         name = type(self).__name__
-        if weights not in ("none", "internal", "external"):
-            raise IrrepsError(f"{name}: expected weights 'none', 'internal' or 'external', came {weights!r}.")
+        check_choice(name, "weights", weights, ("none", "internal", "external"))
         if weights == "internal" and not channels:
             raise IrrepsError(
                 f"{name}: weights='internal' need channels=, the number of channels of x; came {channels}."
@@ -107,3 +107,10 @@ class TensorProduct(nn.Module, ABC):
     def extra_repr(self) -> str:
         """One line: the three types and the weights."""
         return f"{self.irreps_in1} x {self.irreps_in2} -> {self.irreps_out}, weights={self.weights!r}"
+
+
+def check_choice(owner: str, argument: str, value: object, choices: Sequence[str]) -> None:
+    """Raise `IrrepsError` unless an argument is one of the words it may be."""
+    if value not in choices:
+        *rest, last = [repr(choice) for choice in choices]
+        raise IrrepsError(f"{owner}: expected {argument} {', '.join(rest)} or {last}, came {value!r}.")

@@ -12,7 +12,7 @@ from torch import Tensor
 from intertwine.o3.clebsch_gordan import wigner_3j
 from intertwine.o3.constants import Constants
 from intertwine.o3.irreps import Irreps, IrrepsError
-from intertwine.tensor_products.base import TensorProduct, Weights
+from intertwine.tensor_products.base import TensorProduct, Weights, check_choice
 from intertwine.tensor_products.filter_form import Coupling, FilterForm
 
 
@@ -74,8 +74,7 @@ class ClebschGordan(TensorProduct):
         channels: int | None = None,
         normalization: Literal["component", "none"] = "component",
     ):
-        if normalization not in ("component", "none"):
-            raise IrrepsError(f"ClebschGordan: expected normalization 'component' or 'none', came {normalization!r}.")
+        check_choice("ClebschGordan", "normalization", normalization, ("component", "none"))
         irreps_in1, irreps_in2 = Irreps(irreps_in1), Irreps(irreps_in2)
         if irreps_out is None:
             irreps_out, all_paths = full_paths(irreps_in1, irreps_in2)

@@ -10,7 +10,7 @@ from torch import Tensor
 from intertwine.o3.constants import Constants
 from intertwine.o3.grid import SphereGrid, smallest_grid
 from intertwine.o3.irreps import Irreps, IrrepsError
-from intertwine.tensor_products.base import TensorProduct, Weights
+from intertwine.tensor_products.base import TensorProduct, Weights, check_choice
 from intertwine.tensor_products.gaunt_filter import GauntFilterForm
 from intertwine.tensor_products.gaunt_reach import check_reached, reached_irreps
 from intertwine.tensor_products.leg_weights import LegWeights
@@ -86,13 +86,9 @@ class Gaunt(TensorProduct):
         channels: int | None = None,
         normalization: Literal["component", "none"] = "component",
     ):
-        for name, value, known in (
-            ("method", method, ("grid", "fourier")),
-            ("odd", odd, ("none", "bracket")),
-            ("normalization", normalization, ("component", "none")),
-        ):
-            if value not in known:
-                raise IrrepsError(f"Gaunt: expected {name} {known[0]!r} or {known[1]!r}, came {value!r}.")
+        check_choice("Gaunt", "method", method, ("grid", "fourier"))
+        check_choice("Gaunt", "odd", odd, ("none", "bracket"))
+        check_choice("Gaunt", "normalization", normalization, ("component", "none"))
         irreps_in1, irreps_in2 = Irreps(irreps_in1), Irreps(irreps_in2)
         self.bracket, self.normalization = odd == "bracket", normalization
         if irreps_out is None:
