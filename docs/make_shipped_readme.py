@@ -30,12 +30,12 @@ Made by this library from the SMILES alone, and by nothing else (extra `label`; 
     {command}
 
 RDKit embeds the SMILES `{smiles}` once for each of {walkers} walkers (seeds {seed} to {last_seed}),
-GFN2-xTB (tblite) relaxes each conformer to 0.01 eV/Angstrom from slightly displaced atoms, and Langevin dynamics samples
-from it ({timestep} fs steps, friction {friction}/fs, centre of mass at rest, 1 ps of equilibration, a frame every
-40 fs). At every temperature the walkers share the frames equally. `test_300K` follows `train_300K` on the same
-trajectories after 2 ps; 600 K and 1200 K have trajectories of their own. The random numbers of a trajectory are those of
-`numpy.random.default_rng([seed, walker, temperature])`. Positions are rounded to 1e-5 Angstrom and then labelled by fresh
-single points, so labels belong to the numbers in the file; energies are rounded to 1e-6 eV, forces to
+GFN2-xTB (tblite) relaxes each conformer to 0.01 eV/Angstrom from slightly displaced atoms, and Langevin dynamics
+samples from it ({timestep} fs steps, friction {friction}/fs, centre of mass at rest, 1 ps of equilibration, a frame
+every 40 fs). At every temperature the walkers share the frames equally. `test_300K` follows `train_300K` on the same
+trajectories after 2 ps; 600 K and 1200 K have trajectories of their own. The random numbers of a trajectory are those
+of `numpy.random.default_rng([seed, walker, temperature])`. Positions are rounded to 1e-5 Angstrom and then labelled by
+fresh single points, so labels belong to the numbers in the file; energies are rounded to 1e-6 eV, forces to
 1e-5 eV/Angstrom.
 
 | set (`config_type`) | frames | mean energy (eV) | spread (eV) | force RMS (eV/Angstrom) | most stretched bond |
