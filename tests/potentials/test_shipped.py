@@ -47,7 +47,7 @@ def test_readme_tells_the_force_rms_that_the_file_has(graphs):
     text = (FOLDER / "README.md").read_text("utf-8")
     for name in list(SETS)[1:]:
         forces = np.concatenate([graph.forces.numpy() for graph in graphs if graph.groups[0] == name])
-        (row,) = (line for line in text.splitlines() if line.startswith(f"| {name} |"))
+        row = next(line for line in text.splitlines() if line.startswith(f"| {name} |"))
         assert f"| {np.sqrt((forces**2).mean()):.3f} |" in row
 
 

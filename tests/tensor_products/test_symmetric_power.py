@@ -92,7 +92,7 @@ def test_polynomials_of_random_features_are_uncorrelated(order):
 
 
 def test_basis_does_not_hang_on_the_machine():
-    """Order and signs follow the couplings: with s the scalar and v the vector, s s, then v.v made independent of it."""
+    """Order and signs follow the couplings: s s of the scalar, then v . v of the vector made independent of it."""
     first, second = symmetric_power(Irreps("0e+1o"), 2, 0)[Irrep(0, 1)][:, 0]
     place = {term: row for row, term in enumerate(exponents(4, 2))}
     squares = torch.tensor([place[i, i] for i in range(4)])
