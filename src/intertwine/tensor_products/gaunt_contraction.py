@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
-from math import sqrt
 
 import torch
 from jaxtyping import Float, Int
@@ -12,6 +11,7 @@ from intertwine.o3.constants import Constants
 from intertwine.o3.gaunt import bracket_factor, gaunt_factor
 from intertwine.o3.grid import smallest_grid
 from intertwine.o3.irreps import Irreps, IrrepsError
+from intertwine.tensor_products.gaunt_moments import double_bracket_moment, power_moment
 from intertwine.tensor_products.sphere_function import entry_of_row
 from intertwine.tensor_products.sphere_grid import GridTransform, tangential_derivatives
 
@@ -26,8 +26,12 @@ class GauntContraction(nn.Module):
     S evaluates harmonics on a grid that is exact for degree correlation * lmax_in + lmax_out, and P expands there: one
     transform to the grid for all legs, one back for all orders. Compared with the Clebsch-Gordan contraction, an order
     carries one weight per output entry, and one per entry and leg, instead of one per coupling tree. The double bracket
-    adds trees that go through two antisymmetric couplings, which pointwise products cannot reach; a single bracket has
-    the wrong parity, and the integral of a double one is zero, so that it gives nothing to "0e" at order 3.
+    adds trees that go through two antisymmetric couplings, which pointwise products cannot reach: with it, order 3
+    reaches all polynomials for degrees up to 2, and from degree 3 to "0e" and "1o" (16 of 16 to "1o", against 13). A
+    single bracket has the wrong parity, and the integral of a double one is zero: nothing for "0e" at order 3.
+
+    norm_n gives terms of independent legs unit variance. The weights start smaller where the shared x makes terms
+    larger, so that z has unit variance for x from N(0, 1).
 
     Args:
         irreps_in, irreps_out: natural parity; equal entries add up as functions.
@@ -69,7 +73,8 @@ class GauntContraction(nn.Module):
         self.irreps_in, self.irreps_out, self.correlation = irreps_in, irreps_out, correlation
         grid = smallest_grid(correlation * irreps_in.lmax + irreps_out.lmax)
         self.legs, self.result = GridTransform(irreps_in, grid), GridTransform(irreps_out, grid)
-        self.bracket = bracket and correlation >= 3
+        several = sum(l > 0 for l in irreps_in.degrees) > 1  # a single entry has only {f, f} = 0
+        self.bracket = bracket and correlation >= 3 and several
         if self.bracket:
             # the grid may be too coarse for the highest degrees of {f, g}, but these are out of reach of the result
             self.inner = Constants(gradient=tangential_derivatives(2 * irreps_in.lmax, grid))
@@ -83,12 +88,13 @@ class GauntContraction(nn.Module):
         variance = torch.tensor(
             [[each.get(l, 0.0) for l in irreps_out.degrees] for each in spectra], dtype=torch.float64
         )
-        norms = torch.where(variance > 0, variance, 1.0).rsqrt() * (variance > 0)
+        norms = torch.where(variance > 0, variance.rsqrt(), 0.0)
         self.norms = Constants(terms=norms[:, :, None])
         self.register_buffer("entry_in", entry_of_row(irreps_in), persistent=False)
         self.register_buffer("entry_out", entry_of_row(irreps_out), persistent=False)
         self.leg_weights = nn.Parameter(torch.randn(correlation, len(irreps_in), channels))
-        self.weights = nn.Parameter(torch.randn(elements, len(spectra), len(irreps_out), channels) / sqrt(len(spectra)))
+        start = self._start(variance).to(torch.get_default_dtype())
+        self.weights = nn.Parameter(torch.randn(elements, *start.shape, channels) * start.unsqueeze(-1))
 
     def forward(
         self, x: Float[Tensor, "node dim_in channel"], element: Int[Tensor, "node"]
@@ -104,6 +110,20 @@ class GauntContraction(nn.Module):
         weights = (self.weights * self.norms.like(x, "terms")).index_select(0, element)
         terms = self.result.expand(torch.stack(powers, dim=1))
         return (terms * weights[:, :, self.get_buffer("entry_out")]).sum(1)
+
+    def _start(self, variance: Float[Tensor, "term entry"]) -> Float[Tensor, "term entry"]:
+        """Standard deviations of the weights for which z has unit variance, now that all legs read the same x.
+
+        Exact for powers and for the double bracket of order 3; of higher orders, legs count as independent.
+        """
+        degrees = self.irreps_out.degrees
+        moments = [[power_moment(self.irreps_in, n, l) for l in degrees] for n in range(1, self.correlation + 1)]
+        if self.bracket:
+            moments.append([double_bracket_moment(self.irreps_in, l) for l in degrees])
+        size = variance.clone()
+        size[: len(moments)] = torch.tensor(moments, dtype=torch.float64)
+        alive = (variance > 0) & (size > 0)
+        return torch.where(alive, (variance / (size * alive.sum(0))).sqrt(), 0.0)
 
     def _double_brackets(self, legs: Tensor, f: Sequence[Tensor]) -> list[Tensor]:
         """{{f_1, f_2}, f_3} and its products with the legs that remain."""
