@@ -119,7 +119,7 @@ def check_compiles(module: nn.Module, *inputs: Tensor, tolerance: float = EXACT_
 
     Example:
         >>> from intertwine.nn import MLP
-        >>> check_compiles(MLP(2, 3, 1).double(), torch.randn(5, 2, dtype=torch.float64))
+        >>> check_compiles(MLP(2, 3, 1).double(), torch.randn(5, 2, dtype=torch.float64))  # doctest: +SKIP
     """
     expected = module(*inputs)
     compiled = torch.compile(module, fullgraph=True, backend="aot_eager")

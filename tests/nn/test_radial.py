@@ -34,7 +34,7 @@ def test_value_and_two_derivatives_vanish_at_the_cutoff_and_p_less_one_at_zero(p
     assert max(float(each.detach().abs()) for each in just_inside[:3]) < 1e-9
     assert float(just_inside[3].detach().abs()) > 0.1
     at_zero = derivatives(envelope, 0.0, p)
-    assert float(at_zero[0]) == 1 and max((abs(float(each.detach())) for each in at_zero[1:p])) < 1e-12
+    assert float(at_zero[0].detach()) == 1 and max(abs(float(each.detach())) for each in at_zero[1:p]) < 1e-12
     assert abs(float(at_zero[p].detach())) > 0.1
     for r in (CUTOFF, CUTOFF + 1, 1e30):
         assert not any(float(each.detach()) for each in derivatives(envelope, r, 2))

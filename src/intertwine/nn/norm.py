@@ -19,7 +19,7 @@ class RMSNorm(nn.Module):
 
     Example:
         >>> norm = RMSNorm(Irreps("0e+1o"), 8)
-        >>> round(float(norm(3 * torch.randn(5, 4, 8)).square().mean()), 2)
+        >>> round(float(norm(3 * torch.randn(5, 4, 8)).detach().square().mean()), 2)
         1.0
 
     Reference: Zhang, Sennrich, 2019, arXiv:1910.07467; per degree: Liao et al., 2023, arXiv:2306.12059, section 4.3.

@@ -1,4 +1,4 @@
-"""Every example in the docstrings of the rooms groups and o3 runs, and every public name has one."""
+"""Every example in the docstrings of these rooms runs, and every public name has one."""
 
 import ast
 import doctest
@@ -11,10 +11,13 @@ import pytest
 import torch
 
 import intertwine.groups
+import intertwine.nn
 import intertwine.o3
+import intertwine.tensor_products
 
-ROOMS = [intertwine.groups, intertwine.o3]
+ROOMS = [intertwine.groups, intertwine.o3, intertwine.tensor_products, intertwine.nn]
 MODULES = [f"{room.__name__}.{found.name}" for room in ROOMS for found in pkgutil.iter_modules(room.__path__)]
+MODULES += ["intertwine.testing"]
 CHECKER = doctest.NORMALIZE_WHITESPACE
 
 
