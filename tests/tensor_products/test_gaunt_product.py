@@ -165,6 +165,7 @@ def test_result_is_sorted_by_degree_and_pseudo_functions_follow_the_sign_rule():
         (("0e+1o", "0e+1o", "1e"), {}, "odd='bracket'"),
         (("0e+1o", "0e+1o", "0o"), {"odd": "bracket"}, "asks for 0o"),
         (("0e+1o", "0e+1o"), {"grid": smallest_grid(3)}, r"degree 4, came one of degree 3.*smallest_grid\(4\)"),
+        (("0e+1o", "0e+1o"), {"grid": smallest_grid(9), "method": "fourier"}, "no grid with method='fourier'"),
         (("0e+1o", "0e+1o"), {"legs": (1, 4)}, r"legs: expected some of 1, 2.*came \(1, 4\)"),
         (("0e+1o", "0e+1o"), {"legs": (2, 2)}, "each once"),
         (("", "0e+1o"), {}, "irreps on every leg"),

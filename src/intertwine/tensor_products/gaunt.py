@@ -59,7 +59,7 @@ class Gaunt(TensorProduct):
     Shapes: as in `TensorProduct`; `weight_count` is the number of entries on the weighted legs.
 
     Raises:
-        IrrepsError: an entry of irreps_out is not reached, or the grid is too coarse.
+        IrrepsError: an entry of irreps_out is not reached, the grid is too coarse, or legs names no leg.
 
     Example:
         >>> from intertwine.o3 import Irreps
@@ -89,6 +89,8 @@ class Gaunt(TensorProduct):
         check_choice("Gaunt", "method", method, ("grid", "fourier"))
         check_choice("Gaunt", "odd", odd, ("none", "bracket"))
         check_choice("Gaunt", "normalization", normalization, ("component", "none"))
+        if grid is not None and method != "grid":
+            raise IrrepsError("Gaunt: expected no grid with method='fourier', came one. Take method='grid'.")
         irreps_in1, irreps_in2 = Irreps(irreps_in1), Irreps(irreps_in2)
         self.bracket, self.normalization = odd == "bracket", normalization
         if irreps_out is None:
