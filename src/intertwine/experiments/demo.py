@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from intertwine.experiments.machine import library_versions, this_machine
 from intertwine.potentials.evaluate import evaluate
 from intertwine.potentials.fit import hold_out, new_potential, ready, reference_frames, train_potential
 from intertwine.potentials.graph import Graph
@@ -30,15 +31,15 @@ MODEL = {
     "cutoff": 5.0,
     "channels": 32,
     "hidden": "0e+1o",
-    "edge_degree": 3,
+    "edge_degree": 2,
     "correlation": 3,
     "tensor_product": "gaunt",
     "contraction": "gaunt",
 }
 PLAN = TrainingPlan(
-    epochs=36,
-    batch_size=5,
-    learning_rate=0.01,
+    epochs=45,
+    batch_size=3,
+    learning_rate=0.04,
     amsgrad=True,
     schedule="cosine",
     warmup_steps=50,
@@ -111,16 +112,22 @@ def run(
         progress=lambda _, done, total: stage("dynamics", done, total),
     )
 
-    metrics = collect(potential, history, results, relaxation, dynamics)
+    metrics = collect(potential, history, results, relaxation, dynamics, seed=plan.seed)
     (out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
     write_report(out / "report.html", make_report(model, plan, history, results, relaxation, dynamics))
     return Outcome(results, relaxation, dynamics, metrics, out)
 
 
 def collect(
-    potential: Potential, history: History, results: Sequence[SetResult], relaxation: Relaxation, dynamics: Dynamics
+    potential: Potential,
+    history: History,
+    results: Sequence[SetResult],
+    relaxation: Relaxation,
+    dynamics: Dynamics,
+    *,
+    seed: int,
 ) -> dict[str, Any]:
-    """Every number that the demo prints, by name; units are in the names."""
+    """Every number that the demo prints, by name, and where it was measured; units are in the names."""
     sets = {}
     for result in results:
         m = result.metrics
@@ -148,6 +155,9 @@ def collect(
             "fluctuation_meV_per_atom": dynamics.fluctuation,
             "mean_temperature_K": float(np.mean(dynamics.trace.temperature)),
         },
+        "seed": seed,
+        "machine": str(this_machine()),
+        "versions": library_versions(),
     }
 
 
