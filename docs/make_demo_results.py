@@ -15,7 +15,7 @@ def table(metrics: dict) -> str:
     """The numbers of one run in Markdown."""
     machine, dynamics = metrics["machine"], metrics["dynamics"]
     lines = [
-        "Labels are GFN2-xTB's, a stand-in for DFT that we could compute ourselves; trained on 500 frames of 300 K only.",
+        "A stand-in: labels are GFN2-xTB's, not DFT. Trained on frames of 300 K only.",
         "",
         "| 200 frames of | energy RMSE (meV/atom) | predict mean | force RMSE (meV/Å) | predict zero |",
         "|---|---|---|---|---|",
