@@ -9,7 +9,7 @@ from intertwine.experiments import gaunt
 from intertwine.experiments.experiment import Budget
 from intertwine.experiments.gaunt_numbers import PAPER, TITLES
 from intertwine.experiments.outcome import Column, Number
-from intertwine.experiments.page import text
+from intertwine.experiments.page import show, text
 from intertwine.potentials.graph import GraphError
 
 TINY = replace(gaunt.SMOKE, channels=4, edge_degree=2, plan=gaunt.SHORT(epochs=2), frames=12, test_frames=3, rounds=3)
@@ -59,7 +59,7 @@ def test_json_is_complete_and_keeps_the_paper_apart(outcome):
 
 def test_the_page_shows_verdict_units_and_command(outcome):
     stream = io.StringIO()
-    outcome.show(Console(file=stream))
+    show(outcome, Console(file=stream))
     shown = stream.getvalue()
     for words in ("meV/molecule", "meV/atom", "MACE-Gaunt", "Verdict: not decided at this budget", outcome.command):
         assert words in shown, words

@@ -13,6 +13,7 @@ import pytest
 from intertwine.potentials.graph import GraphError
 from intertwine.potentials.page.charts import curve, learning_curves
 from intertwine.potentials.page.embedded import broad_side
+from intertwine.potentials.page.page import write_report
 from intertwine.potentials.report import (
     EnergyTrace,
     RelaxationPath,
@@ -21,14 +22,13 @@ from intertwine.potentials.report import (
     Structure,
     plain,
     readable,
-    write_report,
 )
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update", "--enable-logging=stderr", "--v=0"),
-    *("--virtual-time-budget=4000", "--window-size=1200,900"),
+    *("--virtual-time-budget=9000", "--window-size=1200,900"),
 ]
 
 
@@ -238,14 +238,19 @@ addEventListener("load", () => {
   canvas.setPointerCapture = () => {};
   const start = picture();
   drag("pointerdown", 100); drag("pointermove", 160); drag("pointerup", 160);
-  setTimeout(() => {
+  // headless browsers draw frames when they please: look until the picture has changed, or for three seconds
+  const until = (holds, then, left = 60) => {
+    if (holds() || left === 0) then(); else setTimeout(() => until(holds, then, left - 1), 50);
+  };
+  until(() => picture() !== start, () => {
     told.turned = picture() !== start;
+    const count = () => document.querySelector('[data-part="count"]').textContent;
     document.querySelector('[data-part="play"]').click();
-    setTimeout(() => {
-      told.played = document.querySelector('[data-part="count"]').textContent;
+    until(() => /^frame [23]/.test(count()), () => {
+      told.played = count();
       document.body.dataset.told = JSON.stringify(told);
-    }, 100);
-  }, 100);
+    });
+  });
 });
 </script>"""
 

@@ -19,9 +19,10 @@ def reproduce(
     """Repeat the experiment of a paper and print its number beside ours."""
     from intertwine.cli.bar import bar
     from intertwine.experiments.catalog import find
+    from intertwine.experiments.page import show
 
     experiment = find(name)
     typer.echo(experiment.opening(budget, data))
     with bar(quiet=quiet) as stage:
         outcome = experiment.run(budget, data=data, seed=seed, out=out, progress=stage)
-    outcome.show()
+    show(outcome)

@@ -15,10 +15,11 @@ from intertwine.potentials.fit import hold_out, new_potential, ready, reference_
 from intertwine.potentials.graph import Graph
 from intertwine.potentials.md import Dynamics, simulate
 from intertwine.potentials.objective import LossWeights
+from intertwine.potentials.page.page import write_report
 from intertwine.potentials.potential import Potential
 from intertwine.potentials.readers import read
 from intertwine.potentials.relax import Relaxation, relax
-from intertwine.potentials.report import Report, SetResult, Structure, write_report
+from intertwine.potentials.report import Report, SetResult, Structure
 from intertwine.potentials.saved import save_potential
 from intertwine.training.history import History
 from intertwine.training.plan import TrainingPlan

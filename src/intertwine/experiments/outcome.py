@@ -5,13 +5,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from intertwine.experiments.machine import Machine
 from intertwine.experiments.verdict import Finding, Verdict, together
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 
 @dataclass(frozen=True)
@@ -112,9 +109,3 @@ class Outcome:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(self.as_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
         return path
-
-    def show(self, console: "Console | None" = None) -> None:
-        """Print tables, findings, verdict and circumstances."""
-        from intertwine.experiments.page import show  # rich is only needed to print
-
-        show(self, console)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from ase.data import chemical_symbols, covalent_radii
@@ -153,7 +152,8 @@ class Report:
 
     Example:
         >>> report = Report("Gaunt potential", configuration={"channels": 32}, relaxation=RelaxationPath(energy, fmax))
-        >>> write_report("report.html", report)
+
+    Turn it into a page with `potentials.page.page.write_report`.
     """
 
     title: str
@@ -203,15 +203,3 @@ def plain(value: float) -> str:
 def rms(values: Float[np.ndarray, "*any"]) -> float:
     """Root mean square over everything."""
     return float(np.sqrt(np.mean(values**2)))
-
-
-def write_report(path: Path | str, report: Report) -> None:
-    """Write the report as one self-contained page: no request leaves it, and its numbers stand in it as JSON.
-
-    The page holds what the report holds except the single forces, which are drawn as densities.
-    """
-    from intertwine.potentials.page.page import render  # matplotlib is slow to import and only needed here
-
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render(report), encoding="utf-8")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from html import escape
 from importlib.resources import files
+from pathlib import Path
 from string import Template
 
 from intertwine import __version__
@@ -18,6 +19,16 @@ from intertwine.potentials.page.sections import (
     section,
 )
 from intertwine.potentials.report import Report
+
+
+def write_report(path: Path | str, report: Report) -> None:
+    """Write the report as one self-contained page: no request leaves it, and its numbers stand in it as JSON.
+
+    The page holds what the report holds except the single forces, which are drawn as densities.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(render(report), encoding="utf-8")
 
 
 def render(report: Report) -> str:
