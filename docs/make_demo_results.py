@@ -30,7 +30,7 @@ def table(metrics: dict) -> str:
         "",
         f"{metrics['parameters']} parameters, {metrics['epochs']} epochs in {metrics['training_seconds']:.0f} s, seed "
         f"{metrics['seed']}. {dynamics['picoseconds']:g} ps of dynamics at constant energy drifts by "
-        f"{dynamics['drift_meV_per_atom_per_ps']:.3f} meV/atom/ps.",
+        f"{dynamics['drift_meV_per_atom_per_ps']:.1g} meV/atom/ps.",
         f"Measured by `make demo` on {machine}; written here by `docs/make_demo_results.py`.",
     ]
     return "\n".join(lines)

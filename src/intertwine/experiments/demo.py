@@ -85,7 +85,7 @@ def run(
         progress: shows the training.
         stage: told how far evaluation, relaxation and dynamics have come.
     """
-    out, model = Path(out), model or MODEL
+    out, model, machine = Path(out), model or MODEL, str(this_machine())
     sets: dict[str, list[Graph]] = {}
     for graph in read(SHIPPED, require=("energy", "forces")):
         sets.setdefault(graph.groups[0], []).append(graph)
@@ -113,7 +113,8 @@ def run(
         progress=lambda _, done, total: stage("dynamics", done, total),
     )
 
-    metrics = collect(potential, history, results, relaxation, dynamics, seed=plan.seed)
+    metrics = collect(potential, history, results, relaxation, dynamics)
+    metrics |= {"seed": plan.seed, "machine": machine, "versions": library_versions()}
     (out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
     write_report(out / "report.html", make_report(model, plan, history, results, relaxation, dynamics))
     return Outcome(results, relaxation, dynamics, metrics, out)
@@ -125,10 +126,8 @@ def collect(
     results: Sequence[SetResult],
     relaxation: Relaxation,
     dynamics: Dynamics,
-    *,
-    seed: int,
 ) -> dict[str, Any]:
-    """Every number that the demo prints, by name, and where it was measured; units are in the names."""
+    """Every number that the demo prints, by name; units are in the names."""
     sets = {}
     for result in results:
         m = result.metrics
@@ -156,9 +155,6 @@ def collect(
             "fluctuation_meV_per_atom": dynamics.fluctuation,
             "mean_temperature_K": float(np.mean(dynamics.trace.temperature)),
         },
-        "seed": seed,
-        "machine": str(this_machine()),
-        "versions": library_versions(),
     }
 
 
