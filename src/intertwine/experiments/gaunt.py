@@ -76,13 +76,13 @@ PAPER_PLAN = TrainingPlan(
     device="auto",
 )
 SMOKE = Size(8, SHORT(epochs=3, warmup_steps=5), LossWeights(1.0, 1.0), frames=40, test_frames=10, rounds=5)
-SMALL = Size(32, SHORT(epochs=10, warmup_steps=50), LossWeights(1.0, 1.0))
+SMALL = Size(32, SHORT(epochs=8, batch_size=3, learning_rate=0.04, warmup_steps=50), LossWeights(1.0, 1.0))
 FULL = Size(
     256, PAPER_PLAN, LossWeights(1.0, 1000.0), "0e+1o+2e", radial_hidden=(64, 64, 64), rounds=50, checkpoints=True
 )
 BUDGETS = {
     "smoke": Budget(1.0, "a few frames and steps show that everything runs; its accuracy means nothing", SMOKE),
-    "small": Budget(15.0, "32 channels and 10 epochs on two cores, far from converged", SMALL, seeds=2),
+    "small": Budget(15.0, "32 channels and 8 epochs on two cores, far from converged", SMALL, seeds=2),
     "full": Budget(4000.0, "the recipe of the authors' code on one GPU", FULL, seeds=3, needs_gpu=True),
 }
 
