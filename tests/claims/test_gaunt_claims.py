@@ -1,4 +1,4 @@
-"""The central claims of the Gaunt tensor product (Luo et al., 2024, arXiv:2401.10216), at toy scale, and their limits."""
+"""Central claims of the Gaunt product (Luo et al., 2024, arXiv:2401.10216), at toy scale, and where they end."""
 
 import math
 
