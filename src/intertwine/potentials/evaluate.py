@@ -67,7 +67,7 @@ def predictions(
     potential: Potential, graphs: Sequence[Graph], *, batch_size: int = 16
 ) -> Iterator[tuple[Graph, Prediction]]:
     """Batches on the device of the potential, each with what it predicts: energy and forces."""
-    device = next(potential.parameters()).device
+    device = potential.get_buffer("species_index").device  # parameters there may be none
     with torch.no_grad():
         for start in range(0, len(graphs), batch_size):
             members = graphs[start : start + batch_size]

@@ -153,10 +153,9 @@ def new_potential(
 
 def ready(graphs: Sequence[Graph], potential: Potential) -> list[Graph]:
     """Frames checked, connected and cast for a potential."""
-    dtype = next(potential.parameters()).dtype
     for graph in graphs:
         check_species(graph, potential.species)
-    return [connect(graph, potential.cutoff).to(dtype=dtype) for graph in graphs]
+    return [connect(graph, potential.cutoff).to(dtype=potential.dtype) for graph in graphs]
 
 
 @dataclass(frozen=True)
