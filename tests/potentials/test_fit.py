@@ -40,7 +40,7 @@ TETRAMER = Atoms("Ar4", 3.8 * np.array([[0, 0, 0], [1, 0, 0], [0.5, 0.87, 0], [0
 
 
 def labelled(atoms: Atoms) -> Graph:
-    """Labels of a strong Lennard-Jones potential: forces of some eV/A."""
+    """Labels of a Lennard-Jones potential 30 times as deep as that of argon, so that forces are of molecular size."""
     graph = from_atoms(atoms)
     with torch.no_grad():
         answer = argon(reference=ATOM, epsilon=0.3)(connect(graph, 6.0), stress=bool(graph.pbc.all()))
