@@ -1,0 +1,1 @@
+"""Compiled kernels for the CPU beside their torch twins; see `library.status()` for what is active here."""

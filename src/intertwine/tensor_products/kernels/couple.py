@@ -1,0 +1,156 @@
+"""The bilinear map of a coupling table as a compiled operator; O(3) acts on `dim`, channels are lanes.
+
+    z[row] = sum over paths, i, j of   w[path] T[row, i, j] x[i] y[j]                                    (couple)
+
+The twin, and the documentation of what is computed, is `ClebschGordan.readable`.
+"""
+
+import ctypes
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from intertwine.tensor_products.kernels.library import address, kernel
+from intertwine.tensor_products.kernels.operator import Operator
+
+
+def couple(x: Tensor, y: Tensor, w: Tensor | None, structure: Tensor, coefficients: Tensor, dim: int) -> Tensor:
+    """The product. x `batch dim1 channel`, y `batch dim2 #channel`, w `#batch paths #channel`, z `batch dim channel`."""
+    return _COUPLE(x, y, w, structure, coefficients, dim)
+
+
+def _run(x: Tensor, y: Tensor, w: Tensor | None, structure: Tensor, coefficients: Tensor, dim: int) -> Tensor:
+    x, y, w = x.contiguous(), y.contiguous(), None if w is None else w.contiguous()
+    z = x.new_empty(x.shape[0], dim, x.shape[2])
+    if z.numel():
+        places = (address(structure), address(coefficients), _features(x, y, w, dim))
+        kernel("couple", x.dtype)(*places, address(x), address(y), address(w), address(z), torch.get_num_threads())
+    return z
+
+
+def _run_backward(
+    x: Tensor, y: Tensor, w: Tensor | None, gz: Tensor, structure: Tensor, coefficients: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of <gz, z> by x, y and w (empty without weights)."""
+    x, y, w, gz = x.contiguous(), y.contiguous(), None if w is None else w.contiguous(), gz.contiguous()
+    gx, gy, gw = _gradients(x, y, w)
+    if gz.numel():
+        places = (address(structure), address(coefficients), _features(x, y, w, gz.shape[1]))
+        given = (address(x), address(y), address(w), address(gz))
+        found = (address(gx), address(gy), address(None if w is None else gw))
+        kernel("couple_backward", x.dtype)(*places, *given, *found, torch.get_num_threads())
+    return gx, _reduced(gy, y), gw if w is None else _reduced(gw, w)
+
+
+def _run_twice(
+    x: Tensor,
+    y: Tensor,
+    w: Tensor | None,
+    gz: Tensor,
+    hx: Tensor,
+    hy: Tensor,
+    hw: Tensor,
+    structure: Tensor,
+    coefficients: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Gradients of <gx, hx> + <gy, hy> + <gw, hw> by x, y, w (empty without weights) and gz."""
+    x, y, w, gz = x.contiguous(), y.contiguous(), None if w is None else w.contiguous(), gz.contiguous()
+    dx, dy, dw = _gradients(x, y, w)
+    dz = torch.empty_like(gz)
+    if gz.numel():
+        hx, hy = hx.contiguous(), hy.expand(dy.shape).contiguous()
+        hw = None if w is None else hw.expand(dw.shape).contiguous()
+        places = (address(structure), address(coefficients), _features(x, y, w, gz.shape[1]))
+        given = [address(each) for each in (x, y, w, gz, hx, hy, hw)]
+        found = [address(each) for each in (dx, dy, None if w is None else dw, dz)]
+        kernel("couple_twice", x.dtype)(*places, *given, *found, torch.get_num_threads())
+    return dx, _reduced(dy, y), dw if w is None else _reduced(dw, w), dz
+
+
+def _gradients(x: Tensor, y: Tensor, w: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    batch, _, channels = x.shape
+    gw = x.new_empty(0) if w is None else x.new_empty(batch, w.shape[1], channels)
+    return torch.empty_like(x), x.new_empty(batch, y.shape[1], channels), gw
+
+
+def _reduced(full: Tensor, like: Tensor) -> Tensor:
+    """The gradient of what was broadcast: sums over the samples and channels that shared it."""
+    return full if full.shape == like.shape else full.sum_to_size(like.shape)
+
+
+def _features(x: Tensor, y: Tensor, w: Tensor | None, dim: int) -> ctypes.Array[ctypes.c_int64]:
+    """How x, y, w, z and the gradients of x, y, w lie: rows, strides of batch, row and channel, channels, items."""
+    batch, dim1, channels = x.shape
+    items = batch * channels
+
+    def lying(rows: int, shared: bool = False, broadcast: bool = False) -> tuple[int, ...]:
+        width = 1 if broadcast else channels
+        return rows, 0 if shared else rows * width, width, 0 if broadcast and channels > 1 else 1, channels, items
+
+    dim2, paths = y.shape[1], 0 if w is None else w.shape[1]
+    of_w = lying(0) if w is None else lying(paths, w.shape[0] == 1 and batch > 1, w.shape[2] == 1)
+    given = [*lying(dim1), *lying(dim2, broadcast=y.shape[2] == 1), *of_w, *lying(dim)]
+    return (ctypes.c_int64 * 42)(*given, *lying(dim1), *lying(dim2), *lying(paths))
+
+
+def _setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    x, y, w, structure, coefficients, _ = inputs
+    ctx.save_for_backward(x, y, w, structure, coefficients)
+
+
+def _backward(ctx: Any, gz: Tensor) -> tuple[Tensor | None, ...]:
+    x, y, w, structure, coefficients = ctx.saved_tensors
+    gx, gy, gw = _COUPLE_BACKWARD(x, y, w, gz, structure, coefficients)
+    return gx, gy, None if w is None else gw, None, None, None
+
+
+def _setup_backward(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    ctx.save_for_backward(*inputs)
+
+
+def _backward_backward(ctx: Any, hx: Tensor, hy: Tensor, hw: Tensor) -> tuple[Tensor | None, ...]:
+    x, y, w, gz, structure, coefficients = ctx.saved_tensors
+    dx, dy, dw, dz = _COUPLE_TWICE(x, y, w, gz, hx, hy, hw, structure, coefficients)
+    return dx, dy, None if w is None else dw, dz, None, None
+
+
+def _third(ctx: Any, *_: Tensor) -> Any:
+    raise NotImplementedError(
+        "couple: compiled kernels have two derivatives, came a request for a third. Compute it on the readable twins: "
+        "with intertwine.tensor_products.kernels.library.using(None): ..."
+    )
+
+
+_COUPLE = Operator(
+    "couple(Tensor x, Tensor y, Tensor? w, Tensor structure, Tensor coefficients, int dim) -> Tensor",
+    run=_run,
+    shapes=lambda x, y, w, structure, coefficients, dim: x.new_empty(x.shape[0], dim, x.shape[2]),
+    setup=_setup,
+    backward=_backward,
+)
+_COUPLE_BACKWARD = Operator(
+    "couple_backward(Tensor x, Tensor y, Tensor? w, Tensor gz, Tensor structure, Tensor coefficients)"
+    " -> (Tensor, Tensor, Tensor)",
+    run=_run_backward,
+    shapes=lambda x, y, w, gz, structure, coefficients: (
+        torch.empty_like(x, memory_format=torch.contiguous_format),
+        torch.empty_like(y, memory_format=torch.contiguous_format),
+        x.new_empty(0) if w is None else torch.empty_like(w, memory_format=torch.contiguous_format),
+    ),
+    setup=_setup_backward,
+    backward=_backward_backward,
+)
+_COUPLE_TWICE = Operator(
+    "couple_twice(Tensor x, Tensor y, Tensor? w, Tensor gz, Tensor hx, Tensor hy, Tensor hw,"
+    " Tensor structure, Tensor coefficients) -> (Tensor, Tensor, Tensor, Tensor)",
+    run=_run_twice,
+    shapes=lambda x, y, w, gz, hx, hy, hw, structure, coefficients: (
+        torch.empty_like(x, memory_format=torch.contiguous_format),
+        torch.empty_like(y, memory_format=torch.contiguous_format),
+        x.new_empty(0) if w is None else torch.empty_like(w, memory_format=torch.contiguous_format),
+        torch.empty_like(gz, memory_format=torch.contiguous_format),
+    ),
+    setup=_setup_backward,
+    backward=_third,
+)

@@ -1,0 +1,106 @@
+"""Finds the compiled kernels of this installation, for this processor. No group acts here."""
+
+import ctypes
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from importlib.util import find_spec
+
+import torch
+from torch import Tensor
+
+SUFFIXES = {torch.float32: "f32", torch.float64: "f64"}
+ISAS = ("avx512", "avx2", "generic")
+_ISA: ContextVar[str | None] = ContextVar("isa", default="best")
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """The shared library, or None where the installation was built without a compiler."""
+    spec = find_spec("intertwine.tensor_products.kernels._kernels")
+    if spec is None or spec.origin is None:
+        return None
+    try:
+        found = ctypes.CDLL(spec.origin)
+    except OSError:  # built for another machine
+        return None
+    found.intertwine_isa.restype = ctypes.c_char_p
+    return found
+
+
+@cache
+def best_isa() -> str | None:
+    """The widest instruction set of this processor that was compiled for; None without compiled kernels."""
+    found = library()
+    return None if found is None else found.intertwine_isa().decode()
+
+
+def active_isa() -> str | None:
+    """The instruction set in use: the best one, or what `using` asks for; None for the torch twins."""
+    chosen = _ISA.get()
+    return best_isa() if chosen == "best" else chosen
+
+
+@contextmanager
+def using(isa: str | None) -> Iterator[None]:
+    """Run on one instruction set, "avx512", "avx2" or "generic", or with None on the readable torch twins.
+
+    Example:
+        >>> from intertwine.tensor_products import ClebschGordan
+        >>> product, x = ClebschGordan("0e+1o", "0e+1o"), torch.randn(5, 4, 8)
+        >>> with using(None):
+        ...     readable = product(x, x)
+        >>> torch.allclose(readable, product(x, x), atol=1e-5)
+        True
+    """
+    allowed = ISAS[ISAS.index(best_isa() or "generic") :] if best_isa() else ()
+    if isa is not None and isa not in allowed:
+        raise ValueError(f"using: expected None or one of {allowed} on this machine, came {isa!r}.")
+    token = _ISA.set(isa)
+    try:
+        yield
+    finally:
+        _ISA.reset(token)
+
+
+def available(*tensors: Tensor | None) -> bool:
+    """Whether compiled kernels take these tensors: on the CPU, all float32 or all float64, kernels here and in use."""
+    present = [each for each in tensors if each is not None]
+    dtype = present[0].dtype
+    return (
+        dtype in SUFFIXES
+        and all(each.dtype == dtype and each.device.type == "cpu" for each in present)
+        and active_isa() is not None
+    )
+
+
+def kernel(name: str, dtype: torch.dtype) -> Callable[..., None]:
+    """One compiled function, called with addresses and numbers; releases the interpreter lock while it runs."""
+    return _function(f"{name}_{SUFFIXES[dtype]}_{active_isa()}")
+
+
+@cache
+def _function(symbol: str) -> Callable[..., None]:
+    found = library()
+    if found is None:
+        raise RuntimeError(f"{symbol}: this installation has no compiled kernels; check available() first.")
+    function = getattr(found, symbol)
+    function.restype = None
+    return function
+
+
+def address(tensor: Tensor | None) -> ctypes.c_void_p:
+    """Where the numbers of a contiguous tensor lie; null for none."""
+    return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
+
+
+def status() -> tuple[str, str]:
+    """In words, for `intertwine doctor`: which kernels run here, and what to install for better ones."""
+    if best_isa() is None:
+        advice = (
+            "for compiled kernels install a C++ compiler (Debian: apt install g++), then pip install intertwine again"
+        )
+        return "readable torch twins; no compiled kernels in this installation", advice
+    shared = "threads of torch" if library().intertwine_shares_threads() else "threads of their own"  # type: ignore[union-attr]
+    return f"compiled for {best_isa()}, {shared}", ""

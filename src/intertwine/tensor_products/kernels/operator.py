@@ -1,0 +1,58 @@
+"""Registers a kernel with torch, so that autograd, torch.compile and torch.export see one differentiable operator."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+PLAIN = (Tensor, nn.Parameter)
+LIBRARY = torch.library.Library("intertwine", "DEF")
+
+
+class Operator:
+    """One operator: a function of tensors and integers that returns tensors, with its derivative.
+
+    In eager mode it runs as an autograd function, which is a good deal cheaper to call than a registered operator;
+    under torch.compile and torch.export as `torch.ops.intertwine.<name>`. Both share `setup` and `backward`.
+
+    Args:
+        schema: name, arguments and results in torch's schema language.
+        run: the work, on real tensors.
+        shapes: the same on fake tensors: empty results of the right shapes.
+        setup: what to keep for `backward`: `setup(ctx, inputs, output)`.
+        backward: gradients of the inputs, itself made of differentiable operators: `backward(ctx, *grads)`.
+    """
+
+    def __init__(
+        self,
+        schema: str,
+        *,
+        run: Callable[..., Any],
+        shapes: Callable[..., Any],
+        setup: Callable[[Any, Any, Any], None],
+        backward: Callable[..., Any],
+    ):
+        name = schema[: schema.index("(")]
+        LIBRARY.define(schema)
+        LIBRARY.impl(name, run, "CPU")
+        torch.library.register_fake(f"intertwine::{name}", shapes)
+        torch.library.register_autograd(f"intertwine::{name}", backward, setup_context=setup)
+        self.registered = getattr(torch.ops.intertwine, name).default
+        self.run = run
+        members = {"forward": run, "setup_context": setup, "backward": backward}
+        kind = type(name, (torch.autograd.Function,), {key: staticmethod(value) for key, value in members.items()})
+        self.eager: Callable[..., Any] = kind.apply  # type: ignore[attr-defined]
+
+    def __call__(self, *inputs: Any) -> Any:
+        """Run on plain tensors at once; on anything else, such as the fakes of a compiler, as the registered operator."""
+        if torch.compiler.is_compiling():
+            return self.registered(*inputs)
+        wanted = torch.is_grad_enabled()
+        tracked = False
+        for each in inputs:
+            if isinstance(each, Tensor):
+                if type(each) not in PLAIN:
+                    return self.registered(*inputs)
+                tracked = tracked or each.requires_grad
+        return self.eager(*inputs) if tracked and wanted else self.run(*inputs)
