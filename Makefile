@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench-peers clean
 
 demo: .venv/runtime
 	@$(BIN)/intertwine demo --out runs/demo
@@ -22,13 +22,28 @@ lint: .venv/development
 	@$(PYTHON) -m venv .venv
 
 # torch first and by its exact version: any wider request would fetch gigabytes of CUDA libraries.
-.venv/runtime: pyproject.toml constraints.txt | .venv/bin/python
+KERNELS := CMakeLists.txt $(wildcard src/intertwine/tensor_products/kernels/cpp/*)
+
+.venv/runtime: pyproject.toml constraints.txt $(KERNELS) | .venv/bin/python
 	@$(PIP) torch==2.13.0 && $(PIP) --editable .
 	@touch $@
 
-.venv/development: pyproject.toml constraints.txt | .venv/bin/python
+.venv/development: pyproject.toml constraints.txt $(KERNELS) | .venv/bin/python
 	@$(PIP) torch==2.13.0 && $(PIP) --editable '.[dev]'
 	@touch $@ .venv/runtime
 
+# What `intertwine bench` compares with, each in an environment of its own: they contradict each other and us.
+bench-peers: .peers/torch/ready .peers/mace/ready .peers/jax/ready
+
+.peers/torch/ready: PEER = torch==2.13.0 e3nn cuequivariance cuequivariance-torch
+.peers/mace/ready: PEER = torch==2.13.0 mace-torch
+.peers/jax/ready: PEER = jax e3nn-jax
+.peers/%/ready: benchmarks/peers/%.txt
+	@echo "Setting up .peers/$* (a minute or two) ..."
+	@$(PYTHON) -m venv .peers/$*
+	@set -e; for package in $(PEER); do \
+	  .peers/$*/bin/python -m pip install --quiet --disable-pip-version-check --constraint $< $$package; done
+	@touch $@
+
 clean:
-	rm -rf .venv runs
+	rm -rf .venv .peers runs

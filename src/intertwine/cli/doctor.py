@@ -40,6 +40,8 @@ def _torch() -> list[tuple[str, str, str]]:
 
     import torch
 
+    from intertwine.tensor_products.kernels.library import status
+
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = torch.get_num_threads()
     device, advice = "cpu", ""
@@ -58,7 +60,7 @@ def _torch() -> list[tuple[str, str, str]]:
         ),
         ("device", device, ""),
         ("threads", f"{threads} of {cores} cores", few),
-        ("kernels", "readable torch kernels; compiled kernels come in a later release", ""),
+        ("kernels", *status()),
     ]
 
 
@@ -92,7 +94,11 @@ def _tools() -> list[tuple[str, str, str]]:
             browser or "none found",
             "" if browser else "reports open in any browser; only their test wants chromium here",
         ),
-        ("compiler", compiler or "none found", "" if compiler else "nothing needs one today"),
+        (
+            "compiler",
+            compiler or "none found",
+            "" if compiler else "wanted to build the compiled kernels; without it the torch twins run",
+        ),
     ]
 
 

@@ -14,6 +14,9 @@ from intertwine.o3.constants import Constants
 from intertwine.o3.irreps import Irreps, IrrepsError
 from intertwine.tensor_products.base import TensorProduct, Weights, check_choice
 from intertwine.tensor_products.filter_form import Coupling, FilterForm
+from intertwine.tensor_products.kernels.couple import couple
+from intertwine.tensor_products.kernels.coupling_table import coupling_table
+from intertwine.tensor_products.kernels.library import available
 
 
 class Path(NamedTuple):
@@ -94,6 +97,7 @@ class ClebschGordan(TensorProduct):
             norm = sqrt((2 * l3 + 1) / arrivals[path.out]) if normalization == "component" else 1.0
             self.couplings.append(Coupling(*path, weight=index, coefficients=norm * wigner_3j(l1, l2, l3)))
 
+        compiled = coupling_table((irreps_in1, irreps_in2, irreps_out), self.couplings)
         slices1, slices2, slices3 = irreps_in1.slices(), irreps_in2.slices(), irreps_out.slices()
         self.pairs: list[tuple[slice, slice]] = []
         row_path, row_out, tables = [], [], {}
@@ -105,7 +109,8 @@ class ClebschGordan(TensorProduct):
             for member in members:
                 row_path += [member.weight] * irreps_out[member.out].dim
                 row_out += range(slices3[member.out].start, slices3[member.out].stop)
-        self.tables = Constants(**tables)
+        self.tables = Constants(compiled=compiled.coefficients, **tables)
+        self.register_buffer("structure", compiled.structure, persistent=False)
         self.register_buffer("row_path", torch.tensor(row_path), persistent=False)
         self.register_buffer("row_out", torch.tensor(row_out), persistent=False)
 
@@ -115,8 +120,23 @@ class ClebschGordan(TensorProduct):
         y: Float[Tensor, "*batch dim2 #channel"],
         weight: Float[Tensor, "*#batch paths #channel"] | None = None,
     ) -> Float[Tensor, "*batch dim3 channel"]:
-        """Couple every pair of entries to all degrees at once, weight the paths, and add up those that meet."""
+        """Couple all pairs of entries: in the compiled kernel where there is one, else as `readable` does."""
         weight = self.effective_weight(weight)
+        return self.compiled(x, y, weight) if available(x, y, weight) else self.readable(x, y, weight)
+
+    def compiled(self, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
+        """The fast path: one pass over the data, derivatives included."""
+        batch = torch.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+        x, y = _one_batch(x, batch), _one_batch(y, batch)
+        if weight is not None:
+            shared = weight.shape[:-2].numel() == 1
+            weight = weight.reshape(1, *weight.shape[-2:]) if shared else _one_batch(weight, batch)
+        table = (self.get_buffer("structure"), self.tables.like(x, "compiled"))
+        z = couple(x, y, weight, *table, self.irreps_out.dim)
+        return z.reshape(*batch, *z.shape[1:])
+
+    def readable(self, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
+        """Couple every pair of entries to all degrees at once, weight the paths, and add up those that meet."""
         rows = []
         for pair, (one, two) in enumerate(self.pairs):
             outer = (x[..., one, :].unsqueeze(-2) * y[..., two, :].unsqueeze(-3)).flatten(-3, -2)
@@ -131,6 +151,10 @@ class ClebschGordan(TensorProduct):
         """The same map for a `y` of one channel, weights outside."""
         irreps = (self.irreps_in1, self.irreps_in2, self.irreps_out)
         return FilterForm(irreps, self.couplings, weighted=self.weighted_outside())
+
+
+def _one_batch(x: Tensor, batch: torch.Size) -> Tensor:
+    return x.expand(*batch, *x.shape[-2:]).reshape(-1, *x.shape[-2:])
 
 
 def allowed_paths(irreps_in1: Irreps, irreps_in2: Irreps, irreps_out: Irreps) -> list[Path]:

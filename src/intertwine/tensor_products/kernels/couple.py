@@ -16,7 +16,7 @@ from intertwine.tensor_products.kernels.operator import Operator
 
 
 def couple(x: Tensor, y: Tensor, w: Tensor | None, structure: Tensor, coefficients: Tensor, dim: int) -> Tensor:
-    """The product. x `batch dim1 channel`, y `batch dim2 #channel`, w `#batch paths #channel`, z `batch dim channel`."""
+    """The product: x `batch dim1 channel`, y `batch dim2 #channel`, w `#batch paths #channel` to `batch dim channel`."""
     return _COUPLE(x, y, w, structure, coefficients, dim)
 
 

@@ -34,7 +34,7 @@ class CouplingTable:
     columns, rows `z path add`.
     """
 
-    structure: Int32[Tensor, "number"]
+    structure: Int32[Tensor, "integer"]
     coefficients: Float[Tensor, "number"]
 
 

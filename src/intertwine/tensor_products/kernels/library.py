@@ -36,8 +36,12 @@ def best_isa() -> str | None:
     return None if found is None else found.intertwine_isa().decode()
 
 
+@torch.compiler.assume_constant_result
 def active_isa() -> str | None:
-    """The instruction set in use: the best one, or what `using` asks for; None for the torch twins."""
+    """The instruction set in use: the best one, or what `using` asks for; None for the torch twins.
+
+    torch.compile and torch.export keep the choice of the moment they trace.
+    """
     chosen = _ISA.get()
     return best_isa() if chosen == "best" else chosen
 

@@ -45,7 +45,7 @@ class Operator:
         self.eager: Callable[..., Any] = kind.apply  # type: ignore[attr-defined]
 
     def __call__(self, *inputs: Any) -> Any:
-        """Run on plain tensors at once; on anything else, such as the fakes of a compiler, as the registered operator."""
+        """Run at once on plain tensors; on others, such as the fakes of a compiler, as the registered operator."""
         if torch.compiler.is_compiling():
             return self.registered(*inputs)
         wanted = torch.is_grad_enabled()
