@@ -6,6 +6,7 @@ from intertwine.tensor_products.clebsch_gordan import ClebschGordan, Path
 from intertwine.tensor_products.convolution import Convolution
 from intertwine.tensor_products.gaunt import Gaunt
 from intertwine.tensor_products.gaunt_contraction import GauntContraction
+from intertwine.tensor_products.swap import Swap, swap_tensor_products
 
 __all__ = [
     "ClebschGordan",
@@ -14,5 +15,7 @@ __all__ = [
     "Gaunt",
     "GauntContraction",
     "Path",
+    "Swap",
     "TensorProduct",
+    "swap_tensor_products",
 ]
