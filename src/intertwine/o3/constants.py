@@ -26,7 +26,7 @@ class Constants(nn.Module):
 
     def like(self, x: Tensor, name: str) -> Tensor:
         """A constant in the dtype and on the device of `x`: the buffer where that fits, else the exact value cast."""
-        buffer = self.get_buffer(name)
+        buffer = getattr(self, name)
         if buffer.dtype == x.dtype and buffer.device == x.device:
             return buffer
         return self.exact[name].to(dtype=x.dtype, device=x.device)

@@ -66,6 +66,8 @@ class ClebschGordan(TensorProduct):
     Reference: Thomas et al., 2018, arXiv:1802.08219, section 3.1.
     """
 
+    structure: Tensor
+
     def __init__(
         self,
         irreps_in1: Irreps | str,
@@ -110,6 +112,7 @@ class ClebschGordan(TensorProduct):
                 row_path += [member.weight] * irreps_out[member.out].dim
                 row_out += range(slices3[member.out].start, slices3[member.out].stop)
         self.tables = Constants(compiled=compiled.coefficients, **tables)
+        self.dim_out = irreps_out.dim
         self.register_buffer("structure", compiled.structure, persistent=False)
         self.register_buffer("row_path", torch.tensor(row_path), persistent=False)
         self.register_buffer("row_out", torch.tensor(row_out), persistent=False)
@@ -126,14 +129,13 @@ class ClebschGordan(TensorProduct):
 
     def compiled(self, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
         """The fast path: one pass over the data, derivatives included."""
-        batch = torch.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+        batch = x.shape[:-2] if x.shape[:-2] == y.shape[:-2] else torch.broadcast_shapes(x.shape[:-2], y.shape[:-2])
         x, y = _one_batch(x, batch), _one_batch(y, batch)
         if weight is not None:
             shared = weight.shape[:-2].numel() == 1
             weight = weight.reshape(1, *weight.shape[-2:]) if shared else _one_batch(weight, batch)
-        table = (self.get_buffer("structure"), self.tables.like(x, "compiled"))
-        z = couple(x, y, weight, *table, self.irreps_out.dim)
-        return z.reshape(*batch, *z.shape[1:])
+        z = couple(x, y, weight, self.structure, self.tables.like(x, "compiled"), self.dim_out)
+        return z if len(batch) == 1 else z.reshape(*batch, *z.shape[1:])
 
     def readable(self, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
         """Couple every pair of entries to all degrees at once, weight the paths, and add up those that meet."""
@@ -154,6 +156,9 @@ class ClebschGordan(TensorProduct):
 
 
 def _one_batch(x: Tensor, batch: torch.Size) -> Tensor:
+    """All samples along one axis."""
+    if len(batch) == 1 and x.shape[:-2] == batch:
+        return x
     return x.expand(*batch, *x.shape[-2:]).reshape(-1, *x.shape[-2:])
 
 

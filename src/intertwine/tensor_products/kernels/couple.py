@@ -6,6 +6,7 @@ The twin, and the documentation of what is computed, is `ClebschGordan.readable`
 """
 
 import ctypes
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -21,7 +22,8 @@ def couple(x: Tensor, y: Tensor, w: Tensor | None, structure: Tensor, coefficien
 
 
 def _run(x: Tensor, y: Tensor, w: Tensor | None, structure: Tensor, coefficients: Tensor, dim: int) -> Tensor:
-    x, y, w = x.contiguous(), y.contiguous(), None if w is None else w.contiguous()
+    x, y = x.contiguous(), y.contiguous()
+    w = None if w is None else w.contiguous()
     z = x.new_empty(x.shape[0], dim, x.shape[2])
     if z.numel():
         places = (address(structure), address(coefficients), _features(x, y, w, dim))
@@ -33,7 +35,8 @@ def _run_backward(
     x: Tensor, y: Tensor, w: Tensor | None, gz: Tensor, structure: Tensor, coefficients: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of <gz, z> by x, y and w (empty without weights)."""
-    x, y, w, gz = x.contiguous(), y.contiguous(), None if w is None else w.contiguous(), gz.contiguous()
+    x, y, gz = x.contiguous(), y.contiguous(), gz.contiguous()
+    w = None if w is None else w.contiguous()
     gx, gy, gw = _gradients(x, y, w)
     if gz.numel():
         places = (address(structure), address(coefficients), _features(x, y, w, gz.shape[1]))
@@ -55,14 +58,15 @@ def _run_twice(
     coefficients: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Gradients of <gx, hx> + <gy, hy> + <gw, hw> by x, y, w (empty without weights) and gz."""
-    x, y, w, gz = x.contiguous(), y.contiguous(), None if w is None else w.contiguous(), gz.contiguous()
+    x, y, gz = x.contiguous(), y.contiguous(), gz.contiguous()
+    w = None if w is None else w.contiguous()
     dx, dy, dw = _gradients(x, y, w)
     dz = torch.empty_like(gz)
     if gz.numel():
         hx, hy = hx.contiguous(), hy.expand(dy.shape).contiguous()
-        hw = None if w is None else hw.expand(dw.shape).contiguous()
+        tangents = [hx, hy, None if w is None else hw.expand(dw.shape).contiguous()]
         places = (address(structure), address(coefficients), _features(x, y, w, gz.shape[1]))
-        given = [address(each) for each in (x, y, w, gz, hx, hy, hw)]
+        given = [address(each) for each in (x, y, w, gz, *tangents)]
         found = [address(each) for each in (dx, dy, None if w is None else dw, dz)]
         kernel("couple_twice", x.dtype)(*places, *given, *found, torch.get_num_threads())
     return dx, _reduced(dy, y), dw if w is None else _reduced(dw, w), dz
@@ -80,17 +84,25 @@ def _reduced(full: Tensor, like: Tensor) -> Tensor:
 
 
 def _features(x: Tensor, y: Tensor, w: Tensor | None, dim: int) -> ctypes.Array[ctypes.c_int64]:
-    """How x, y, w, z and the gradients of x, y, w lie: rows, strides of batch, row and channel, channels, items."""
-    batch, dim1, channels = x.shape
+    """How x, y, w, z and the gradients of x, y, w lie in memory."""
+    return _layout(x.shape, y.shape, None if w is None else w.shape, dim)
+
+
+@lru_cache(maxsize=1024)
+def _layout(
+    x: tuple[int, ...], y: tuple[int, ...], w: tuple[int, ...] | None, dim: int
+) -> ctypes.Array[ctypes.c_int64]:
+    """Of each: rows, strides of batch, row and channel, channels, items. Not to be written to."""
+    batch, dim1, channels = x
     items = batch * channels
 
     def lying(rows: int, shared: bool = False, broadcast: bool = False) -> tuple[int, ...]:
         width = 1 if broadcast else channels
         return rows, 0 if shared else rows * width, width, 0 if broadcast and channels > 1 else 1, channels, items
 
-    dim2, paths = y.shape[1], 0 if w is None else w.shape[1]
-    of_w = lying(0) if w is None else lying(paths, w.shape[0] == 1 and batch > 1, w.shape[2] == 1)
-    given = [*lying(dim1), *lying(dim2, broadcast=y.shape[2] == 1), *of_w, *lying(dim)]
+    dim2, paths = y[1], 0 if w is None else w[1]
+    of_w = lying(0) if w is None else lying(paths, w[0] == 1 and batch > 1, w[2] == 1)
+    given = [*lying(dim1), *lying(dim2, broadcast=y[2] == 1), *of_w, *lying(dim)]
     return (ctypes.c_int64 * 42)(*given, *lying(dim1), *lying(dim2), *lying(paths))
 
 

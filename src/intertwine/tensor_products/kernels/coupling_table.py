@@ -29,9 +29,8 @@ NEGLIGIBLE = 1e-13
 class CouplingTable:
     """Where everything is, and the numbers.
 
-    structure: three sizes (pairs, largest outer product, largest block), the places of five parts, and the parts:
-    pairs `x d1 y d2 butterflies at blocks at`, butterflies `a b`, blocks `columns rows column_at row_at coef_at`,
-    columns, rows `z path add`.
+    structure: three sizes (pairs, largest outer product, largest block), the places of four parts, and the parts:
+    pairs `x d1 y d2 blocks block_at`, blocks `columns rows column_at row_at coef_at`, columns, rows `z path add`.
     """
 
     structure: Int32[Tensor, "integer"]
@@ -41,7 +40,7 @@ class CouplingTable:
 def coupling_table(irreps: tuple[Irreps, Irreps, Irreps], couplings: Sequence[Coupling]) -> CouplingTable:
     """Turn and split the couplings of a product."""
     slices1, slices2, slices3 = (each.slices() for each in irreps)
-    pairs, butterflies, blocks, columns, rows, numbers = [], [], [], [], [], []
+    pairs, blocks, columns, rows, numbers = [], [], [], [], []
     written: set[int] = set()
     largest_block = 1
     for in1, in2 in sorted({(term.in1, term.in2) for term in couplings}):
@@ -50,13 +49,11 @@ def coupling_table(irreps: tuple[Irreps, Irreps, Irreps], couplings: Sequence[Co
         labels = [
             (row, term.weight) for term in members for row in range(slices3[term.out].start, slices3[term.out].stop)
         ]
-        turns = _butterflies(irreps[0][in1].l, irreps[1][in2].l)
-        turned = _turned(table.reshape(len(table), -1), turns)
+        turned = _turned(table.reshape(len(table), -1), irreps[0][in1].l, irreps[1][in2].l)
         found = _blocks(turned)
         x, y = slices1[in1], slices2[in2]
         d1, d2 = x.stop - x.start, y.stop - y.start
-        pairs += [x.start, d1, y.start, d2, len(turns), len(butterflies) // 2, len(found), len(blocks) // 5]
-        butterflies += [place for turn in turns for place in turn]
+        pairs += [x.start, d1, y.start, d2, len(found), len(blocks) // 5]
         for block_rows, block_columns in found:
             blocks += [len(block_columns), len(block_rows), len(columns), len(rows) // 3, len(numbers)]
             columns += block_columns.tolist()
@@ -66,10 +63,10 @@ def coupling_table(irreps: tuple[Irreps, Irreps, Irreps], couplings: Sequence[Co
                 rows += [z, path, int(z in written)]
                 written.add(z)
             largest_block = max(largest_block, len(block_rows))
-    parts = [pairs, butterflies, blocks, columns, rows]
-    places = np.cumsum([8, *(len(part) for part in parts[:-1])]).tolist()
+    parts = [pairs, blocks, columns, rows]
+    places = np.cumsum([7, *(len(part) for part in parts[:-1])]).tolist()
     largest_outer = max(irreps[0][a.in1].dim * irreps[1][a.in2].dim for a in couplings)
-    header = [len(pairs) // 8, largest_outer, largest_block, *places]
+    header = [len(pairs) // 6, largest_outer, largest_block, *places]
     structure = torch.tensor([*header, *(number for part in parts for number in part)], dtype=torch.int32)
     return CouplingTable(structure, torch.tensor(numbers, dtype=torch.float64))
 
@@ -85,10 +82,10 @@ def _butterflies(l1: int, l2: int) -> list[tuple[int, int]]:
     return [turn for m1, m2 in orders for turn in ((place(m1, m2), place(-m1, -m2)), (place(-m1, m2), place(m1, -m2)))]
 
 
-def _turned(table: np.ndarray, turns: list[tuple[int, int]]) -> np.ndarray:
+def _turned(table: np.ndarray, l1: int, l2: int) -> np.ndarray:
     """The matrix that reads sums and differences where `table` reads outer products."""
     turned = table.copy()
-    for a, b in turns:
+    for a, b in _butterflies(l1, l2):
         turned[:, a] = (table[:, a] + table[:, b]) / 2
         turned[:, b] = (table[:, a] - table[:, b]) / 2
     turned[np.abs(turned) < NEGLIGIBLE] = 0

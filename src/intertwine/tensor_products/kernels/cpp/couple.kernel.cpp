@@ -1,6 +1,6 @@
 // Sparse bilinear maps of two features, forward, backward and twice backward; O(3) acts on the rows, items are lanes.
 //
-// For every pair of irreps the outer product x_i y_j is formed once and turned in place by butterflies
+// For every pair of irreps the outer product x_i y_j is formed once and turned by butterflies
 // (a, b) -> (a + b, a - b), which separate sums from differences of orders: cos cos -+ sin sin, sin cos +- cos sin.
 // What is left of the couplings are small dense blocks, one for each order m3 and kind; see tables in couple.py.
 #include "dense.h"
@@ -18,55 +18,67 @@ struct Block {
   int32_t columns, rows, column_at, row_at, coef_at;
 };
 struct Pair {
-  int32_t x, d1, y, d2, butterflies, butterfly_at, blocks, block_at;
+  int32_t x, d1, y, d2, blocks, block_at;
 };
 template <class T>
 struct Table {
-  const int32_t *pairs, *butterflies, *blocks, *columns, *rows;
+  const int32_t *pairs, *blocks, *columns, *rows;
   const T *coef;
   int64_t pair_count, largest_outer, largest_block;
 
-  // `structure` begins with three numbers and the places of the five parts.
+  // `structure` begins with three numbers and the places of the four parts.
   Table(const int32_t *s, const T *coef)
-      : pairs(s + s[3]), butterflies(s + s[4]), blocks(s + s[5]), columns(s + s[6]), rows(s + s[7]), coef(coef),
-        pair_count(s[0]), largest_outer(s[1]), largest_block(s[2]) {}
-
+      : pairs(s + s[3]), blocks(s + s[4]), columns(s + s[5]), rows(s + s[6]), coef(coef), pair_count(s[0]),
+        largest_outer(s[1]), largest_block(s[2]) {}
   const Pair &pair(int64_t i) const { return reinterpret_cast<const Pair *>(pairs)[i]; }
   const Block &block(const Pair &p, int i) const { return reinterpret_cast<const Block *>(blocks)[p.block_at + i]; }
   const Row *row(const Block &b) const { return reinterpret_cast<const Row *>(rows) + b.row_at; }
 };
 
-template <class T>
-inline void turn(const Table<T> &t, const Pair &p, vec<T> *outer) {
-  const int32_t *ab = t.butterflies + 2 * p.butterfly_at;
-  for (int i = 0; i < p.butterflies; ++i) {
-    vec<T> *a = outer + ab[2 * i] * V, *b = outer + ab[2 * i + 1] * V;
+// The four outer products of orders +-m1, +-m2 lie at these places; butterflies turn (pp, mm) and (mp, pm).
+struct Quad {
+  int pp, mm, mp, pm;
+  Quad(int l1, int l2, int m1, int m2)
+      : pp(place(l1 + m1, l2 + m2, l2)), mm(place(l1 - m1, l2 - m2, l2)), mp(place(l1 - m1, l2 + m2, l2)),
+        pm(place(l1 + m1, l2 - m2, l2)) {}
+  static int place(int i, int j, int l2) { return (i * (2 * l2 + 1) + j) * V; }
+};
+
+// outer = the turned matrix of product(i, j, v), in practice x_i y_j.
+template <class T, class Product>
+inline void form(const Pair &p, const Product &product, vec<T> *outer) {
+  const int l1 = p.d1 / 2, l2 = p.d2 / 2;
+  for (int j = 0; j < p.d2; ++j)
+    for (int v = 0; v < V; ++v) outer[Quad::place(l1, j, l2) + v] = product(l1, j, v);
+  for (int m1 = 1; m1 <= l1; ++m1) {
     for (int v = 0; v < V; ++v) {
-      const vec<T> plus = a[v] + b[v];
-      b[v] = a[v] - b[v];
-      a[v] = plus;
+      outer[Quad::place(l1 + m1, l2, l2) + v] = product(l1 + m1, l2, v);
+      outer[Quad::place(l1 - m1, l2, l2) + v] = product(l1 - m1, l2, v);
+    }
+    for (int m2 = 1; m2 <= l2; ++m2) {
+      const Quad at(l1, l2, m1, m2);
+      for (int v = 0; v < V; ++v) {
+        const vec<T> pp = product(l1 + m1, l2 + m2, v), mm = product(l1 - m1, l2 - m2, v);
+        const vec<T> mp = product(l1 - m1, l2 + m2, v), pm = product(l1 + m1, l2 - m2, v);
+        outer[at.pp + v] = pp + mm;
+        outer[at.mm + v] = pp - mm;
+        outer[at.mp + v] = mp + pm;
+        outer[at.pm + v] = mp - pm;
+      }
     }
   }
 }
-
-// outer = turned (x_i y_j), or with tangents turned (x_i hy_j + hx_i y_j).
 template <class T>
-inline void form(const Table<T> &t, const Pair &p, const vec<T> *x, const vec<T> *y, vec<T> *outer) {
-  for (int i = 0; i < p.d1; ++i)
-    for (int j = 0; j < p.d2; ++j)
-      for (int v = 0; v < V; ++v) outer[(i * p.d2 + j) * V + v] = x[(p.x + i) * V + v] * y[(p.y + j) * V + v];
-  turn(t, p, outer);
+inline void form(const Pair &p, const vec<T> *x, const vec<T> *y, vec<T> *outer) {
+  x += p.x * V, y += p.y * V;
+  form<T>(p, [=](int i, int j, int v) { return x[i * V + v] * y[j * V + v]; }, outer);
 }
 template <class T>
-inline void form_tangent(const Table<T> &t, const Pair &p, const vec<T> *x, const vec<T> *y, const vec<T> *hx,
-                         const vec<T> *hy, vec<T> *outer) {
-  for (int i = 0; i < p.d1; ++i)
-    for (int j = 0; j < p.d2; ++j)
-      for (int v = 0; v < V; ++v) {
-        const int a = (p.x + i) * V + v, b = (p.y + j) * V + v;
-        outer[(i * p.d2 + j) * V + v] = x[a] * hy[b] + hx[a] * y[b];
-      }
-  turn(t, p, outer);
+inline void form_tangent(const Pair &p, const vec<T> *x, const vec<T> *y, const vec<T> *hx, const vec<T> *hy,
+                         vec<T> *outer) {
+  x += p.x * V, y += p.y * V, hx += p.x * V, hy += p.y * V;
+  form<T>(
+      p, [=](int i, int j, int v) { return x[i * V + v] * hy[j * V + v] + hx[i * V + v] * y[j * V + v]; }, outer);
 }
 
 // emit(row, value) for all rows that a pair reaches, paths unweighted.
@@ -82,10 +94,12 @@ inline void reach(const Table<T> &t, const Pair &p, const vec<T> *outer, const E
   }
 }
 
-// The transpose: outer[i, j] = sum over rows of coupling * weighted z, with weighted(row, v) given.
+// The transpose: outer = the sums over rows of coupling * weighted z, still turned; weighted(row, v) is given.
 template <class T, class Weighted>
 inline void gather(const Table<T> &t, const Pair &p, const Weighted &weighted, vec<T> *rows, vec<T> *outer) {
-  memset(outer, 0, size_t(p.d1) * p.d2 * V * sizeof(vec<T>));
+  int reached = 0;
+  for (int i = 0; i < p.blocks; ++i) reached += t.block(p, i).columns;
+  if (reached < p.d1 * p.d2) memset(outer, 0, size_t(p.d1) * p.d2 * V * sizeof(vec<T>));
   for (int i = 0; i < p.blocks; ++i) {
     const Block &b = t.block(p, i);
     const int32_t *column = t.columns + b.column_at;
@@ -98,22 +112,41 @@ inline void gather(const Table<T> &t, const Pair &p, const Weighted &weighted, v
           for (int v = 0; v < V; ++v) outer[column[q] * V + v] = acc[v];
         });
   }
-  turn(t, p, outer);
 }
 
-// gx_i += sum_j y_j outer_ij and gy_j += sum_i x_i outer_ij.
+// gx_i += sum_j y_j o_ij and gy_j += sum_i x_i o_ij for the matrix o that `outer` is the turned form of.
 template <class T>
 inline void pull(const Pair &p, const vec<T> *outer, const vec<T> *x, const vec<T> *y, vec<T> *gx, vec<T> *gy) {
-  for (int i = 0; i < p.d1; ++i)
+  const int l1 = p.d1 / 2, l2 = p.d2 / 2;
+  x += (p.x + l1) * V, gx += (p.x + l1) * V;
+  y += (p.y + l2) * V, gy += (p.y + l2) * V;
+  for (int v = 0; v < V; ++v) {
+    vec<T> total = gx[v];
+    for (int j = -l2; j <= l2; ++j) {
+      const vec<T> o = outer[Quad::place(l1, l2 + j, l2) + v];
+      total += o * y[j * V + v];
+      gy[j * V + v] += o * x[v];
+    }
+    gx[v] = total;
+  }
+  for (int m1 = 1; m1 <= l1; ++m1)
     for (int v = 0; v < V; ++v) {
-      const vec<T> xi = x[(p.x + i) * V + v];
-      vec<T> total = gx[(p.x + i) * V + v];
-      for (int j = 0; j < p.d2; ++j) {
-        const vec<T> o = outer[(i * p.d2 + j) * V + v];
-        total += o * y[(p.y + j) * V + v];
-        gy[(p.y + j) * V + v] += o * xi;
+      const vec<T> xp = x[m1 * V + v], xm = x[-m1 * V + v];
+      const vec<T> op = outer[Quad::place(l1 + m1, l2, l2) + v], om = outer[Quad::place(l1 - m1, l2, l2) + v];
+      vec<T> gp = gx[m1 * V + v] + op * y[v], gm = gx[-m1 * V + v] + om * y[v];
+      gy[v] += op * xp + om * xm;
+      for (int m2 = 1; m2 <= l2; ++m2) {
+        const Quad at(l1, l2, m1, m2);
+        const vec<T> pp = outer[at.pp + v] + outer[at.mm + v], mm = outer[at.pp + v] - outer[at.mm + v];
+        const vec<T> mp = outer[at.mp + v] + outer[at.pm + v], pm = outer[at.mp + v] - outer[at.pm + v];
+        const vec<T> yp = y[m2 * V + v], ym = y[-m2 * V + v];
+        gp += pp * yp + pm * ym;
+        gm += mp * yp + mm * ym;
+        gy[m2 * V + v] += pp * xp + mp * xm;
+        gy[-m2 * V + v] += pm * xp + mm * xm;
       }
-      gx[(p.x + i) * V + v] = total;
+      gx[m1 * V + v] = gp;
+      gx[-m1 * V + v] = gm;
     }
 }
 
@@ -138,7 +171,7 @@ void forward(const Table<T> &t, const Feature *f, const T *x, const T *y, const 
         if (w) pack<T, V>(w, fw, first, s.w.at(0));
         for (int64_t i = 0; i < t.pair_count; ++i) {
           const Pair &p = t.pair(i);
-          form(t, p, s.x.at(0), s.y.at(0), s.outer.at(0));
+          form<T>(p, s.x.at(0), s.y.at(0), s.outer.at(0));
           reach(t, p, s.outer.at(0), [&](const Row &row, const vec<T> *acc) {
             vec<T> *to = s.z.at(row.z * V);
             for (int v = 0; v < V; ++v) {
@@ -175,7 +208,7 @@ void backward(const Table<T> &t, const Feature *f, const T *x, const T *y, const
         for (int64_t i = 0; i < t.pair_count; ++i) {
           const Pair &p = t.pair(i);
           if (gw) {
-            form(t, p, s.x.at(0), s.y.at(0), s.outer.at(0));
+            form<T>(p, s.x.at(0), s.y.at(0), s.outer.at(0));
             reach(t, p, s.outer.at(0), [&](const Row &row, const vec<T> *acc) {
               for (int v = 0; v < V; ++v) s.gw[row.path * V + v] += acc[v] * s.z[row.z * V + v];
             });
@@ -226,7 +259,7 @@ void twice(const Table<T> &t, const Feature *f, const T *x, const T *y, const T 
         memset(s.dz.at(0), 0, fz.dim * V * sizeof(vec<T>));
         for (int64_t i = 0; i < t.pair_count; ++i) {
           const Pair &p = t.pair(i);
-          form_tangent(t, p, s.x.at(0), s.y.at(0), s.hx.at(0), s.hy.at(0), s.outer.at(0));
+          form_tangent<T>(p, s.x.at(0), s.y.at(0), s.hx.at(0), s.hy.at(0), s.outer.at(0));
           reach(t, p, s.outer.at(0), [&](const Row &row, const vec<T> *acc) {
             for (int v = 0; v < V; ++v) {
               s.dz[row.z * V + v] += w ? acc[v] * s.w[row.path * V + v] : acc[v];
@@ -242,7 +275,7 @@ void twice(const Table<T> &t, const Feature *f, const T *x, const T *y, const T 
               s.rows.at(0), s.outer.at(0));
           pull<T>(p, s.outer.at(0), s.hx.at(0), s.hy.at(0), s.dx.at(0), s.dy.at(0));
           if (w) {
-            form(t, p, s.x.at(0), s.y.at(0), s.outer.at(0));
+            form<T>(p, s.x.at(0), s.y.at(0), s.outer.at(0));
             reach(t, p, s.outer.at(0), [&](const Row &row, const vec<T> *acc) {
               for (int v = 0; v < V; ++v) s.dz[row.z * V + v] += acc[v] * s.hw[row.path * V + v];
             });

@@ -11,6 +11,9 @@
 #include <string.h>
 
 #include "runtime.h"
+#if defined(INTERTWINE_ISA_avx512)
+#include <immintrin.h>
+#endif
 
 #if defined(INTERTWINE_ISA_avx512)
 #define INTERTWINE_BYTES 64
@@ -55,17 +58,35 @@ template <class T>
 inline void store(T *to, vec<T> value) {
   *reinterpret_cast<typename Vector<T>::loose *>(to) = value;
 }
-// The first `count` lanes; the others are zero, or stay as they are.
+// The first `count` lanes, 0 < count <= lanes; the others are zero, or stay as they are in memory.
 template <class T>
 inline vec<T> load(const T *from, int count) {
   vec<T> value = {};
-  memcpy(&value, from, size_t(count) * sizeof(T));
+  for (int i = 0; i < count; ++i) value[i] = from[i];
   return value;
 }
 template <class T>
 inline void store(T *to, vec<T> value, int count) {
-  memcpy(to, &value, size_t(count) * sizeof(T));
+  for (int i = 0; i < count; ++i) to[i] = value[i];
 }
+#if defined(INTERTWINE_ISA_avx512)
+template <>
+inline vec<float> load(const float *from, int count) {
+  return vec<float>(_mm512_maskz_loadu_ps(__mmask16((1u << count) - 1), from));
+}
+template <>
+inline void store(float *to, vec<float> value, int count) {
+  _mm512_mask_storeu_ps(to, __mmask16((1u << count) - 1), __m512(value));
+}
+template <>
+inline vec<double> load(const double *from, int count) {
+  return vec<double>(_mm512_maskz_loadu_pd(__mmask8((1u << count) - 1), from));
+}
+template <>
+inline void store(double *to, vec<double> value, int count) {
+  _mm512_mask_storeu_pd(to, __mmask8((1u << count) - 1), __m512d(value));
+}
+#endif
 
 template <class T>
 inline T sum(vec<T> value) {
