@@ -4,6 +4,7 @@ from intertwine.tensor_products.base import TensorProduct
 from intertwine.tensor_products.cg_contraction import ClebschGordanContraction
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan, Path
 from intertwine.tensor_products.convolution import Convolution
+from intertwine.tensor_products.expressivity import Expressivity, Interactability, expressivity, interactability
 from intertwine.tensor_products.gaunt import Gaunt
 from intertwine.tensor_products.gaunt_contraction import GauntContraction
 from intertwine.tensor_products.swap import Swap, swap_tensor_products
@@ -12,10 +13,14 @@ __all__ = [
     "ClebschGordan",
     "ClebschGordanContraction",
     "Convolution",
+    "Expressivity",
     "Gaunt",
     "GauntContraction",
+    "Interactability",
     "Path",
     "Swap",
     "TensorProduct",
+    "expressivity",
+    "interactability",
     "swap_tensor_products",
 ]
