@@ -12,6 +12,8 @@ from intertwine.tensor_products.cg_contraction import ClebschGordanContraction
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
 from intertwine.tensor_products.gaunt import Gaunt
 from intertwine.tensor_products.gaunt_contraction import GauntContraction
+from intertwine.tensor_products.so2 import SO2
+from intertwine.tensor_products.so2_linear import SO2Linear
 
 MIXED, NATURAL = "0e+1o+1e+2e", "0e+1o+2e"
 
@@ -47,6 +49,19 @@ PRODUCTS = {
     ),
 }
 """Every kind of member, by a name that a failing test shows: add yours here."""
+
+EDGE_PRODUCTS = {
+    "so2": partial(SO2, NATURAL, NATURAL),
+    "so2, mixed parities": partial(SO2, MIXED, NATURAL, "0o+1e+1o+2o", weights="external"),
+    "so2, chosen paths": partial(SO2, NATURAL, "0e+2x1o", "1o+1e", paths=[(1, 1, 1), (1, 2, 1), (0, 2, 0), (1, 0, 0)]),
+    "so2, weights inside": partial(SO2, "0e+1o", NATURAL, "2x1o+2e", weights="internal", channels=2),
+    "so2, scalars": partial(SO2, "0o", "0e", "0o", weights="external"),
+    "so2, odd paths only": partial(SO2, "1o", "1o", "1e", normalization="none"),
+    "so2 linear": partial(SO2Linear, MIXED, "0e+1o+2o", weights="external"),
+    "so2 linear, low orders": partial(SO2Linear, NATURAL, "2e+1e", mmax=1, channels=2),
+    "so2 linear, scalars": partial(SO2Linear, "0e", "0e", channels=2),
+}
+"""Products of a feature with an edge, linear in the feature alone."""
 
 
 def of_two_elements(batch: tuple[int, ...]) -> tuple[torch.Tensor]:

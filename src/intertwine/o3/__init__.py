@@ -2,6 +2,7 @@
 
 from intertwine.o3.clebsch_gordan import wigner_3j
 from intertwine.o3.constants import Constants
+from intertwine.o3.edge_frame import EdgeFrame, edge_quaternion
 from intertwine.o3.fourier import convolve, fourier_to_harmonics, from_fourier, harmonics_to_fourier, to_fourier
 from intertwine.o3.gaunt import bracket_factor, gaunt, gaunt_factor, poisson_bracket
 from intertwine.o3.grid import SphereGrid, gauss_legendre, lebedev, smallest_grid
@@ -22,6 +23,7 @@ from intertwine.o3.wigner import wigner_d, wigner_d_from_angles, wigner_d_from_q
 
 __all__ = [
     "Constants",
+    "EdgeFrame",
     "Irrep",
     "Irreps",
     "IrrepsError",
@@ -32,6 +34,7 @@ __all__ = [
     "axis_angle_to_matrix",
     "bracket_factor",
     "convolve",
+    "edge_quaternion",
     "fourier_to_harmonics",
     "from_e3nn",
     "from_fourier",

@@ -4,20 +4,26 @@ from intertwine.tensor_products.base import TensorProduct
 from intertwine.tensor_products.cg_contraction import ClebschGordanContraction
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan, Path
 from intertwine.tensor_products.convolution import Convolution
+from intertwine.tensor_products.edge_product import EdgeProduct
 from intertwine.tensor_products.expressivity import Expressivity, Interactability, expressivity, interactability
 from intertwine.tensor_products.gaunt import Gaunt
 from intertwine.tensor_products.gaunt_contraction import GauntContraction
+from intertwine.tensor_products.so2 import SO2
+from intertwine.tensor_products.so2_linear import SO2Linear
 from intertwine.tensor_products.swap import Swap, swap_tensor_products
 
 __all__ = [
+    "SO2",
     "ClebschGordan",
     "ClebschGordanContraction",
     "Convolution",
+    "EdgeProduct",
     "Expressivity",
     "Gaunt",
     "GauntContraction",
     "Interactability",
     "Path",
+    "SO2Linear",
     "Swap",
     "TensorProduct",
     "expressivity",
