@@ -5,8 +5,10 @@ from functools import partial
 import torch
 
 from intertwine.nn.gate import Gate
+from intertwine.nn.grid_mlp import GridMLP
 from intertwine.nn.linear import Linear
 from intertwine.nn.norm import RMSNorm
+from intertwine.nn.sphere_activation import SphereActivation
 from intertwine.o3.grid import gauss_legendre
 from intertwine.tensor_products.cg_contraction import ClebschGordanContraction
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
@@ -77,6 +79,26 @@ LAYERS = {
     "gate": (partial(Gate, "0e+0o+1o+0e+2e"), "3x0e+0e+0o+1o+0e+2e", "0e+0o+1o+0e+2e", {"channels": 3}),
     "gate, scalars": (partial(Gate, "2x0e"), "2x0e", "2x0e", {"channels": 3}),
     "rms norm": (partial(RMSNorm, "0e+1e+2o", 3), "0e+1e+2o", "0e+1e+2o", {"channels": 3}),
+    # polynomials only: of these a grid is exact
+    "sphere activation": (partial(SphereActivation, NATURAL, function=torch.square), NATURAL, NATURAL, {"channels": 2}),
+    "sphere activation, mixed parities": (
+        partial(SphereActivation, MIXED, "1o+1e", function=lambda u: u**3 - u),
+        MIXED,
+        "1o+1e",
+        {"channels": 2},
+    ),
+    "grid mlp": (
+        partial(GridMLP, "2x0e+1o+2e", "2x1o+0e", 2, 3, activation=torch.square),
+        "2x0e+1o+2e",
+        "2x1o+0e",
+        {"channels": 2},
+    ),
+    "grid mlp, rotations only": (
+        partial(GridMLP, "0e+1e", "0e+1e+2e", 2, 2, activation=torch.square, inversion="trivial"),
+        "0e+1e",
+        "0e+1e+2e",
+        {"channels": 2},
+    ),
     "clebsch-gordan contraction": (
         partial(ClebschGordanContraction, "0e+1o", "0e+1o", **SIZES),
         "0e+1o",

@@ -1,23 +1,30 @@
 """Layers: maps of one feature, on the axis where their group leaves them free."""
 
+from intertwine.nn.aliasing import AliasingReport, aliasing_report
 from intertwine.nn.from_e3nn import from_e3nn, weights_from_e3nn
 from intertwine.nn.fully_connected import FullyConnected
 from intertwine.nn.gate import Gate
+from intertwine.nn.grid_mlp import GridMLP
 from intertwine.nn.linear import Linear
 from intertwine.nn.mlp import MLP
 from intertwine.nn.norm import RMSNorm, invariant_norm
 from intertwine.nn.radial import BesselBasis, GaussianBasis, PolynomialCutoff, RadialMLP
+from intertwine.nn.sphere_activation import SphereActivation
 
 __all__ = [
     "MLP",
+    "AliasingReport",
     "BesselBasis",
     "FullyConnected",
     "Gate",
     "GaussianBasis",
+    "GridMLP",
     "Linear",
     "PolynomialCutoff",
     "RMSNorm",
     "RadialMLP",
+    "SphereActivation",
+    "aliasing_report",
     "from_e3nn",
     "invariant_norm",
     "weights_from_e3nn",
