@@ -50,11 +50,12 @@ def test_json_is_complete_and_keeps_the_paper_apart(outcome):
     for name in ("claim", "reference", "command", "budget", "machine", "versions", "findings", "remarks", "seconds"):
         assert kept[name], name
     assert [table["title"] for table in kept["tables"]] == [table.title for table in outcome.measured.tables]
-    errors, _, cost, alone = kept["tables"]
+    errors, _, cost, alone, nbody = kept["tables"]
     assert {row["source"] for row in errors["paper"]} == {PAPER} and len(errors["ours"]) == 4
     for row in cost["ours"]:
         assert all(cell is not None and cell["value"] > 0 for cell in row["cells"]), row["name"]
     assert [row["name"] for row in alone["ours"]] == ["n = 2", "n = 3", "n = 4"]
+    assert [row["name"] for row in nbody["ours"]] == [row["name"] for row in nbody["paper"]] == ["degree 1", "degree 2"]
 
 
 def test_the_page_shows_verdict_units_and_command(outcome):

@@ -1,7 +1,7 @@
 """System 1: is a potential as accurate, faster and smaller with Gaunt contractions? O(3) acts on `dim` of its features.
 
-Read from top to bottom: claim, budgets, model, objective, run. `gaunt_numbers` holds the paper's table and ours, and
-`gaunt_clock` the timings.
+Read from top to bottom: claim, budgets, model, objective, run. `gaunt_numbers` holds the paper's table and ours,
+`gaunt_clock` the timings, `gaunt_nbody` the check on charged particles.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,9 @@ from typing import Any
 
 import torch
 
-from intertwine.experiments import gaunt_clock, three_bpa
+from intertwine.experiments import gaunt_clock, gaunt_nbody, three_bpa
 from intertwine.experiments.experiment import Budget, Experiment, Stage
+from intertwine.experiments.gaunt_nbody import NBody
 from intertwine.experiments.gaunt_numbers import Trained, atom_table, cost_table, error_table, judge
 from intertwine.experiments.machine import PeakMemory
 from intertwine.experiments.outcome import Measured
@@ -33,6 +34,12 @@ CLAIM = (
 )
 
 # ---- budgets
+
+
+NBODY_PLAN = TrainingPlan(epochs=30, batch_size=25, learning_rate=0.005, schedule="cosine")
+
+MANY = NBody(2000, 1000, 16, NBODY_PLAN)
+FEW = NBody(100, 50, 8, replace(NBODY_PLAN, epochs=2), layers=2)
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,7 @@ class Size:
     """Share of the training frames kept aside."""
     rounds: int = 15
     """Of the clock."""
+    nbody: NBody = MANY
     checkpoints: bool = False
     """Keep them in `out`, so that the same command goes on after an interruption."""
 
@@ -75,7 +83,7 @@ PAPER_PLAN = TrainingPlan(
     checkpoint_every=10,
     device="auto",
 )
-SMOKE = Size(8, SHORT(epochs=3, warmup_steps=5), LossWeights(1.0, 1.0), frames=40, test_frames=10, rounds=5)
+SMOKE = Size(8, SHORT(epochs=3, warmup_steps=5), LossWeights(1.0, 1.0), frames=40, test_frames=10, rounds=5, nbody=FEW)
 SMALL = Size(32, SHORT(epochs=8, batch_size=3, learning_rate=0.04, warmup_steps=50), LossWeights(1.0, 1.0))
 FULL = Size(
     256, PAPER_PLAN, LossWeights(1.0, 1000.0), "0e+1o+2e", radial_hidden=(64, 64, 64), rounds=50, checkpoints=True
@@ -148,9 +156,11 @@ def measure(size: Size, *, data: Path | None, seeds: Sequence[int], out: Path, p
     models = {contraction: model(size, contraction) for contraction in CONTRACTIONS}
     clocked = (models, data, size.weights, size.plan.batch_size, size.rounds, device(size))
     (clock,) = run_in_processes(gaunt_clock.run, [clocked], workers=1, progress=progress)
+    nbody, check = gaunt_nbody.measure(size.nbody, seeds, min(core_count(), 4), progress)
+    steps = ratio(clock.steps, "gaunt", over="clebsch-gordan")
     return Measured(
-        tables=(error_table(runs), atom_table(runs), cost_table(runs, clock.steps, side_by_side), clock.table()),
-        findings=tuple(judge(runs, ratio(clock.steps, "gaunt", over="clebsch-gordan"), channels=size.channels)),
+        tables=(error_table(runs), atom_table(runs), cost_table(runs, clock.steps, side_by_side), clock.table(), nbody),
+        findings=(*judge(runs, steps, channels=size.channels), check),
         remarks=(
             f"every model has {size.channels} channels and took {max(run.steps for run in runs)} steps of "
             f"{size.plan.batch_size} molecules; all make their messages with the Clebsch-Gordan product.",
