@@ -14,6 +14,7 @@ from intertwine.tensor_products.cg_contraction import ClebschGordanContraction
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
 from intertwine.tensor_products.gaunt import Gaunt
 from intertwine.tensor_products.gaunt_contraction import GauntContraction
+from intertwine.tensor_products.matrix import Matrix
 from intertwine.tensor_products.so2 import SO2
 from intertwine.tensor_products.so2_linear import SO2Linear
 
@@ -49,6 +50,15 @@ PRODUCTS = {
     "gaunt + bracket, fourier": partial(
         Gaunt, MIXED, "1o+2e", odd="bracket", method="fourier", weights="internal", channels=2
     ),
+    "matrix": partial(Matrix, NATURAL, NATURAL, "0e+1o+1e+2e"),
+    "matrix, mixed parities": partial(Matrix, MIXED, "0o+1o", weights="external"),
+    "matrix, weight on an edge": partial(Matrix, NATURAL, NATURAL, NATURAL, weights="external", legs=(2,)),
+    "matrix, repeated irreps": partial(Matrix, "2x0e+2x1o", "1o+0e+1o", "2x1o+0e", weights="external"),
+    "matrix, weights inside": partial(Matrix, "0e+1o", "1o", weights="internal", channels=2, legs=(1, 3)),
+    "matrix, larger space": partial(Matrix, "0e+1o", "1o", degree=3, normalization="none"),
+    "matrix, scalars": partial(Matrix, "0e", "0o", weights="external"),
+    "matrix, direct sum": partial(Matrix, "0e+1o", MIXED, "0e+1o+1e", space="sum"),
+    "matrix, direct sum, weights": partial(Matrix, "0e+1o", "0e+1o", "0e+1o+1e", space="sum", weights="external"),
 }
 """Every kind of member, by a name that a failing test shows: add yours here."""
 

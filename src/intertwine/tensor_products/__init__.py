@@ -8,6 +8,7 @@ from intertwine.tensor_products.edge_product import EdgeProduct
 from intertwine.tensor_products.expressivity import Expressivity, Interactability, expressivity, interactability
 from intertwine.tensor_products.gaunt import Gaunt
 from intertwine.tensor_products.gaunt_contraction import GauntContraction
+from intertwine.tensor_products.matrix import Matrix
 from intertwine.tensor_products.so2 import SO2
 from intertwine.tensor_products.so2_linear import SO2Linear
 from intertwine.tensor_products.swap import Swap, swap_tensor_products
@@ -22,6 +23,7 @@ __all__ = [
     "Gaunt",
     "GauntContraction",
     "Interactability",
+    "Matrix",
     "Path",
     "SO2Linear",
     "Swap",
