@@ -12,7 +12,9 @@ from intertwine.nn.sphere_activation import SphereActivation
 from intertwine.o3.grid import gauss_legendre
 from intertwine.tensor_products.cg_contraction import ClebschGordanContraction
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
+from intertwine.tensor_products.cp import CP
 from intertwine.tensor_products.gaunt import Gaunt
+from intertwine.tensor_products.gaunt_aligned import GauntConvolution
 from intertwine.tensor_products.gaunt_contraction import GauntContraction
 from intertwine.tensor_products.matrix import Matrix
 from intertwine.tensor_products.so2 import SO2
@@ -50,6 +52,15 @@ PRODUCTS = {
     "gaunt + bracket, fourier": partial(
         Gaunt, MIXED, "1o+2e", odd="bracket", method="fourier", weights="internal", channels=2
     ),
+    "cp": partial(CP, NATURAL, NATURAL, NATURAL),
+    "cp, one weight for all paths": partial(CP, "0e+1e+2e", "0e+1e+2e", "0e+1e+2e", weights="external"),
+    "cp, weights on three legs": partial(CP, "0e+1o", NATURAL, "0e+1o", weights="external", legs=(1, 2, 3)),
+    "cp, weights inside": partial(CP, "0e+1o", "0e+1o", weights="internal", channels=2),
+    "cp, weight on an edge": partial(CP, NATURAL, NATURAL, "0e+1o", weights="external", legs=(2,)),
+    "cp, mixed parities": partial(CP, "0e+1o+1e", "0o+1o", "0o+1o", weights="internal", legs=(3, 1), channels=2),
+    "cp, repeated irreps": partial(CP, "1o+2x0e+1o", "2x1o+0e", "2x1o+0e", weights="external", legs=(1,)),
+    "cp, bare": partial(CP, "1o+2e", "1o", "1o+2e", normalization="none"),
+    "cp, scalars": partial(CP, "0e", "0o", "0o", weights="external"),
     "matrix": partial(Matrix, NATURAL, NATURAL, "0e+1o+1e+2e"),
     "matrix, mixed parities": partial(Matrix, MIXED, "0o+1o", weights="external"),
     "matrix, weight on an edge": partial(Matrix, NATURAL, NATURAL, NATURAL, weights="external", legs=(2,)),
@@ -72,6 +83,14 @@ EDGE_PRODUCTS = {
     "so2 linear": partial(SO2Linear, MIXED, "0e+1o+2o", weights="external"),
     "so2 linear, low orders": partial(SO2Linear, NATURAL, "2e+1e", mmax=1, channels=2),
     "so2 linear, scalars": partial(SO2Linear, "0e", "0e", channels=2),
+    "gaunt convolution": partial(GauntConvolution, NATURAL, NATURAL),
+    "gaunt convolution, weight on an edge": partial(
+        GauntConvolution, NATURAL, "0e+2x1o", NATURAL, weights="external", legs=(2,)
+    ),
+    "gaunt convolution + bracket": partial(GauntConvolution, MIXED, "0e+1o", odd="bracket", weights="external"),
+    "gaunt convolution, weights inside": partial(
+        GauntConvolution, "0e+1e", NATURAL, "1e+2x2o", weights="internal", channels=2, legs=(1, 3)
+    ),
 }
 """Products of a feature with an edge, linear in the feature alone."""
 

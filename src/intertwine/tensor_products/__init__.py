@@ -4,9 +4,11 @@ from intertwine.tensor_products.base import TensorProduct
 from intertwine.tensor_products.cg_contraction import ClebschGordanContraction
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan, Path
 from intertwine.tensor_products.convolution import Convolution
+from intertwine.tensor_products.cp import CP
 from intertwine.tensor_products.edge_product import EdgeProduct
 from intertwine.tensor_products.expressivity import Expressivity, Interactability, expressivity, interactability
 from intertwine.tensor_products.gaunt import Gaunt
+from intertwine.tensor_products.gaunt_aligned import GauntConvolution
 from intertwine.tensor_products.gaunt_contraction import GauntContraction
 from intertwine.tensor_products.matrix import Matrix
 from intertwine.tensor_products.so2 import SO2
@@ -14,6 +16,7 @@ from intertwine.tensor_products.so2_linear import SO2Linear
 from intertwine.tensor_products.swap import Swap, swap_tensor_products
 
 __all__ = [
+    "CP",
     "SO2",
     "ClebschGordan",
     "ClebschGordanContraction",
@@ -22,6 +25,7 @@ __all__ = [
     "Expressivity",
     "Gaunt",
     "GauntContraction",
+    "GauntConvolution",
     "Interactability",
     "Matrix",
     "Path",
