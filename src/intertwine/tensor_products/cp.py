@@ -1,0 +1,170 @@
+"""The tensor-decomposed product: all Clebsch-Gordan paths in three small matrices; O(3) acts on `dim`, to an error."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from intertwine.o3.constants import Constants
+from intertwine.o3.irreps import Irreps
+from intertwine.tensor_products.base import TensorProduct, Weights, check_choice
+from intertwine.tensor_products.cp_coupling import SummedCoupling, irreps_once, rows_of_once
+from intertwine.tensor_products.cp_error import ErrorBound, error_bound
+from intertwine.tensor_products.cp_filter import CPFilterForm
+from intertwine.tensor_products.cp_gauss_newton import Factors
+from intertwine.tensor_products.cp_rank import Rank, check_rank, factors_of_rank
+from intertwine.tensor_products.leg_weights import LegWeights
+
+WIDE = 32
+"""Channels from which a small product per sample is faster than all samples side by side in one large product."""
+CHUNK = 2**17
+"""Numbers between the products: the three arrays of this size stay in the cache of a core."""
+
+
+class CP(TensorProduct):
+    r"""Product of two features through a sum of `rank` products of three vectors, a CP decomposition.
+
+        z = w3 * C^T ( A (w1 * x) * B (w2 * y) )         A[rank, dim1], B[rank, dim2], C[rank, dim3]
+
+    Stands for `ClebschGordan` with one weight for all paths: sum_r A[r, i] B[r, j] C[r, k] is, up to an error, the sum
+    of all coupling tensors. Three small matrix products take the place of a list of paths.
+
+    Equivariant only as far as the factors are right. With rank="exact" that is rounding; with the rank of the paper it
+    is not, see `error_bound`. Separate weights for single paths would break the factors apart and are not offered;
+    weights on whole entries of the legs are exact for any rank, for O(3) does not mix entries.
+
+    Cost: rank (dim1 + dim2 + dim3) multiply-adds per channel. Ranks of exact forms grow like L^4, so cost like L^6.
+    Also known as: tensor decomposition network (TDN) product; path-weight sharing.
+
+    Args:
+        irreps_in1, irreps_in2: types of the two features; entries may repeat.
+        irreps_out: type of the result; left out, one copy of every irrep that is reached, paths summed.
+        rank: "exact"; "paper", 7 L^2 terms; a whole number, of terms; or a fraction, the largest relative error, which
+            the smallest rank found meets. Never more terms than a shipped exact form has.
+        legs: which of the three legs carry weights, one an entry. None of them: one weight for the whole product.
+        normalization: as in `ClebschGordan`.
+        seed: of the random starts of a fit.
+
+    Exact factors for degrees 0 to L on all legs, L up to 4, are shipped, for natural parity and for irreps that are all
+    even (all paths, the tensor of the paper). Others are fitted on first use, with a warning when that takes more than
+    seconds, and kept for the process.
+
+    Shapes: as in `TensorProduct`; `weight_count` is 1, or the number of entries on the weighted legs.
+
+    Raises:
+        IrrepsError: a leg is empty, an entry of irreps_out is not reached, rank is no rank, or legs names no leg.
+
+    Example:
+        >>> product = CP("0e+1o+2e", "0e+1o+2e", "0e+1o+2e")
+        >>> product.rank, product(torch.randn(5, 9, 8), torch.randn(5, 9, 8)).shape
+        (18, torch.Size([5, 9, 8]))
+        >>> paper = CP("0e+1e+2e", "0e+1e+2e", "0e+1e+2e", rank="paper").error_bound()
+        >>> paper.rank, 1e-3 < paper.measured < paper.bound
+        (28, True)
+
+    Reference: Lin et al., 2025, Tensor Decomposition Networks for Fast Machine Learning Interatomic Potential
+    Computations, section 3.
+    """
+
+    def __init__(
+        self,
+        irreps_in1: Irreps | str,
+        irreps_in2: Irreps | str,
+        irreps_out: Irreps | str | None = None,
+        *,
+        rank: Rank = "exact",
+        weights: Weights = "none",
+        legs: Sequence[int] = (),
+        channels: int | None = None,
+        normalization: Literal["component", "none"] = "component",
+        seed: int = 0,
+    ):
+        check_choice("CP", "normalization", normalization, ("component", "none"))
+        check_rank(rank)
+        irreps_in1, irreps_in2 = Irreps(irreps_in1), Irreps(irreps_in2)
+        if irreps_out is None:
+            irreps_out = irreps_once(Irreps([ir3 for ir1 in irreps_in1 for ir2 in irreps_in2 for ir3 in ir1 * ir2]))
+        irreps = (irreps_in1, irreps_in2, Irreps(irreps_out))
+        self.coupling = SummedCoupling.of(irreps, component=normalization == "component")
+        leg_weights = LegWeights(irreps, legs)
+        self.shared = weights != "none" and not leg_weights.count
+        super().__init__(*irreps, weight_count=leg_weights.count or 1, weights=weights, channels=channels)
+        self.legs = leg_weights
+        self.factors = factors_of_rank(self.coupling, rank, seed)
+        in1, in2, out = (factor[:, rows_of_once(each)] for factor, each in zip(self.factors, irreps))
+        self.tables = Constants(in1=in1, in2=in2, out=out.T.contiguous())
+
+    @property
+    def rank(self) -> int:
+        """Number of terms."""
+        return self.factors.rank
+
+    def forward(
+        self,
+        x: Float[Tensor, "*batch dim1 channel"],
+        y: Float[Tensor, "*batch dim2 #channel"],
+        weight: Float[Tensor, "*#batch paths #channel"] | None = None,
+    ) -> Float[Tensor, "*batch dim3 channel"]:
+        """Bring both to `rank` numbers, multiply them, and bring the result back, a cacheful of samples at a time."""
+        weight = self.effective_weight(weight)
+        w1, w2, w3 = self.legs.split(None if self.shared else weight)
+        x = x * weight if self.shared and weight is not None else self.legs.scale(x, 1, w1)
+        y = self.legs.scale(y, 2, w2)
+        batch, channels = x.shape[:-2], max(x.shape[-1], y.shape[-1])
+        count = math.prod(batch)
+        x, y = (each.reshape(count, *each.shape[-2:]) for each in (x, y))
+        z = torch.cat(
+            [self._multiply(*chunk) for chunk in zip(*(_chunks(each, self.rank * channels) for each in (x, y)))]
+        )
+        return self.legs.scale(z.reshape(*batch, *z.shape[-2:]), 3, w3)
+
+    def _multiply(self, x: Float[Tensor, "sample dim1 #channel"], y: Float[Tensor, "sample dim2 #channel"]) -> Tensor:
+        in1, in2, out = (self.tables.like(x, name) for name in Factors._fields)
+        if min(x.shape[-1], y.shape[-1]) >= WIDE:
+            return out @ ((in1 @ x) * (in2 @ y))
+        product = _columns(in1, x) * _columns(in2, y)
+        return (out @ product.flatten(1)).unflatten(1, product.shape[1:]).movedim(0, 1)
+
+    def filter_form(self) -> CPFilterForm:
+        """The same map for a `y` of one channel, weights outside."""
+        weighted = self.weighted_outside()
+        tensor, legs = self._factors_of_rows().tensor(), self.legs.legs if weighted else ()
+        return CPFilterForm(self._irreps(), tensor, legs=legs, shared=weighted and self.shared)
+
+    def error_bound(self, *, batch: int = 64, samples: int = 8, generator: torch.Generator | None = None) -> ErrorBound:
+        """How far the factors are from the coupling, the equivariance error this allows, and the one measured.
+
+        For the product without weights. See `cp_error.error_bound` for the formula and the arguments.
+        """
+        rows = [torch.tensor(rows_of_once(each)) for each in self._irreps()]
+        tensor = self.coupling.tensor()[rows[0]][:, rows[1]][:, :, rows[2]]
+        return error_bound(
+            self._factors_of_rows(), tensor, self._irreps(), batch=batch, samples=samples, generator=generator
+        )
+
+    def _irreps(self) -> tuple[Irreps, Irreps, Irreps]:
+        return self.irreps_in1, self.irreps_in2, self.irreps_out
+
+    def _factors_of_rows(self) -> Factors:
+        in1, in2, out = (self.tables.exact[name] for name in Factors._fields)
+        return Factors(in1, in2, out.T)
+
+    def extra_repr(self) -> str:
+        """One line: the three types, the rank and the weights."""
+        return f"{super().extra_repr()}, rank={self.rank}"
+
+
+def _columns(factor: Float[Tensor, "rank dim"], x: Float[Tensor, "sample dim channel"]) -> Tensor:
+    """A factor times all samples and channels side by side: one large product."""
+    samples, dim, channels = x.shape
+    return (factor @ x.movedim(1, 0).reshape(dim, samples * channels)).unflatten(1, (samples, channels))
+
+
+def _chunks(x: Float[Tensor, "sample dim channel"], numbers: int) -> Sequence[Tensor]:
+    """Samples in parts that stay in the cache; all at once where no cache is to be minded."""
+    if x.device.type != "cpu" or torch.compiler.is_compiling():
+        return [x]
+    return x.split(max(CHUNK // max(numbers, 1), 1))
