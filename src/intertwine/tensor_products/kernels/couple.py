@@ -1,4 +1,4 @@
-"""The bilinear map of a coupling table as a compiled operator; O(3) acts on `dim`, channels are lanes.
+"""The bilinear map of a coupling table as an operator of kernels; O(3) acts on `dim`, channels are lanes.
 
     z[row] = sum over paths, i, j of   w[path] T[row, i, j] x[i] y[j]                                    (couple)
 
@@ -17,7 +17,7 @@ from intertwine.tensor_products.kernels.operator import Operator
 
 
 def couple(x: Tensor, y: Tensor, w: Tensor | None, structure: Tensor, coefficients: Tensor, dim: int) -> Tensor:
-    """The product: x `batch dim1 channel`, y `batch dim2 #channel`, w `#batch paths #channel` to `batch dim channel`."""
+    """The product of x `batch dim1 channel`, y `batch dim2 #channel`, w `#batch paths #channel`: `batch dim channel`."""
     return _COUPLE(x, y, w, structure, coefficients, dim)
 
 
@@ -137,6 +137,7 @@ def _third(ctx: Any, *_: Tensor) -> Any:
 _COUPLE = Operator(
     "couple(Tensor x, Tensor y, Tensor? w, Tensor structure, Tensor coefficients, int dim) -> Tensor",
     run=_run,
+    gpu="triton_couple:couple",
     shapes=lambda x, y, w, structure, coefficients, dim: x.new_empty(x.shape[0], dim, x.shape[2]),
     setup=_setup,
     backward=_backward,
@@ -145,6 +146,7 @@ _COUPLE_BACKWARD = Operator(
     "couple_backward(Tensor x, Tensor y, Tensor? w, Tensor gz, Tensor structure, Tensor coefficients)"
     " -> (Tensor, Tensor, Tensor)",
     run=_run_backward,
+    gpu="triton_couple:couple_backward",
     shapes=lambda x, y, w, gz, structure, coefficients: (
         torch.empty_like(x, memory_format=torch.contiguous_format),
         torch.empty_like(y, memory_format=torch.contiguous_format),
@@ -157,6 +159,7 @@ _COUPLE_TWICE = Operator(
     "couple_twice(Tensor x, Tensor y, Tensor? w, Tensor gz, Tensor hx, Tensor hy, Tensor hw,"
     " Tensor structure, Tensor coefficients) -> (Tensor, Tensor, Tensor, Tensor)",
     run=_run_twice,
+    gpu="triton_couple:couple_twice",
     shapes=lambda x, y, w, gz, hx, hy, hw, structure, coefficients: (
         torch.empty_like(x, memory_format=torch.contiguous_format),
         torch.empty_like(y, memory_format=torch.contiguous_format),

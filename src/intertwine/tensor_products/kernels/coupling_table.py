@@ -71,7 +71,7 @@ def coupling_table(irreps: tuple[Irreps, Irreps, Irreps], couplings: Sequence[Co
     return CouplingTable(structure, torch.tensor(numbers, dtype=torch.float64))
 
 
-def _butterflies(l1: int, l2: int) -> list[tuple[int, int]]:
+def butterflies(l1: int, l2: int) -> list[tuple[int, int]]:
     """Places of the outer products that are turned into sum and difference."""
     d2 = 2 * l2 + 1
 
@@ -85,7 +85,7 @@ def _butterflies(l1: int, l2: int) -> list[tuple[int, int]]:
 def _turned(table: np.ndarray, l1: int, l2: int) -> np.ndarray:
     """The matrix that reads sums and differences where `table` reads outer products."""
     turned = table.copy()
-    for a, b in _butterflies(l1, l2):
+    for a, b in butterflies(l1, l2):
         turned[:, a] = (table[:, a] + table[:, b]) / 2
         turned[:, b] = (table[:, a] - table[:, b]) / 2
     turned[np.abs(turned) < NEGLIGIBLE] = 0

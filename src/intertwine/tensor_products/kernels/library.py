@@ -1,10 +1,11 @@
-"""Finds the compiled kernels of this installation, for this processor. No group acts here."""
+"""Finds the kernels of this installation: compiled ones for this processor, Triton's for a GPU. No group acts here."""
 
 import ctypes
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
+from importlib.metadata import version
 from importlib.util import find_spec
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 
 SUFFIXES = {torch.float32: "f32", torch.float64: "f64"}
 ISAS = ("avx512", "avx2", "generic")
+TRITON = "triton"
 _ISA: ContextVar[str | None] = ContextVar("isa", default="best")
 
 
@@ -36,9 +38,15 @@ def best_isa() -> str | None:
     return None if found is None else found.intertwine_isa().decode()
 
 
+@cache
+def has_triton() -> bool:
+    """Whether Triton is installed, the compiler of the kernels for a GPU; it is imported when a tensor on one comes."""
+    return find_spec("triton") is not None
+
+
 @torch.compiler.assume_constant_result
 def active_isa() -> str | None:
-    """The instruction set in use: the best one, or what `using` asks for; None for the torch twins.
+    """The instruction set in use on the CPU: the best one, or what `using` asks for; None for the torch twins.
 
     torch.compile and torch.export keep the choice of the moment they trace.
     """
@@ -46,9 +54,19 @@ def active_isa() -> str | None:
     return best_isa() if chosen == "best" else chosen
 
 
+@torch.compiler.assume_constant_result
+def active_on_gpu() -> bool:
+    """Whether tensors on a GPU run in Triton's kernels."""
+    return _ISA.get() is not None and has_triton()
+
+
 @contextmanager
 def using(isa: str | None) -> Iterator[None]:
     """Run on one instruction set, "avx512", "avx2" or "generic", or with None on the readable torch twins.
+
+    On a GPU all names mean Triton's kernels, and None the twins. "triton" asks for Triton's kernels on CPU tensors too,
+    derivatives included, which works under its interpreter, an environment variable set before torch is imported:
+    TRITON_INTERPRET=1. It is slow, and there for tests.
 
     Example:
         >>> from intertwine.tensor_products import ClebschGordan
@@ -59,6 +77,7 @@ def using(isa: str | None) -> Iterator[None]:
         True
     """
     allowed = ISAS[ISAS.index(best_isa() or "generic") :] if best_isa() else ()
+    allowed += (TRITON,) if has_triton() else ()
     if isa is not None and isa not in allowed:
         raise ValueError(f"using: expected None or one of {allowed} on this machine, came {isa!r}.")
     token = _ISA.set(isa)
@@ -69,14 +88,14 @@ def using(isa: str | None) -> Iterator[None]:
 
 
 def available(*tensors: Tensor | None) -> bool:
-    """Whether compiled kernels take these tensors: on the CPU, all float32 or all float64, kernels here and in use."""
+    """Whether kernels take these tensors: on the CPU or one GPU, all float32 or float64, kernels here and in use."""
     present = [each for each in tensors if each is not None]
-    dtype = present[0].dtype
-    return (
-        dtype in SUFFIXES
-        and all(each.dtype == dtype and each.device.type == "cpu" for each in present)
-        and active_isa() is not None
-    )
+    dtype, device = present[0].dtype, present[0].device
+    if dtype not in SUFFIXES or any(each.dtype != dtype or each.device != device for each in present):
+        return False
+    if device.type == "cpu":
+        return active_isa() is not None
+    return device.type == "cuda" and active_on_gpu()
 
 
 def kernel(name: str, dtype: torch.dtype) -> Callable[..., None]:
@@ -101,6 +120,16 @@ def address(tensor: Tensor | None) -> ctypes.c_void_p:
 
 def status() -> tuple[str, str]:
     """In words, for `intertwine doctor`: which kernels run here, and what to install for better ones."""
+    found, advice = _status_of_cpu()
+    if not torch.cuda.is_available():
+        return found, advice
+    if has_triton():
+        return f"{found}; on the GPU Triton {version('triton')}", advice
+    install = "for kernels on the GPU: pip install triton"
+    return f"{found}; on the GPU readable torch twins", f"{advice}; {install}" if advice else install
+
+
+def _status_of_cpu() -> tuple[str, str]:
     if best_isa() is None:
         advice = (
             "for compiled kernels install a C++ compiler (Debian: apt install g++), then pip install intertwine again"

@@ -1,10 +1,14 @@
 """Registers a kernel with torch, so that autograd, torch.compile and torch.export see one differentiable operator."""
 
 from collections.abc import Callable
+from functools import cache
+from importlib import import_module
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from intertwine.tensor_products.kernels.library import TRITON, active_isa
 
 PLAIN = (Tensor, nn.Parameter)
 LIBRARY = torch.library.Library("intertwine", "DEF")
@@ -18,7 +22,8 @@ class Operator:
 
     Args:
         schema: name, arguments and results in torch's schema language.
-        run: the work, on real tensors.
+        run: the work, on real tensors on the CPU.
+        gpu: the same on a GPU, as "file:function" of this folder; imported when the first tensor on a GPU comes.
         shapes: the same on fake tensors: empty results of the right shapes.
         setup: what to keep for `backward`: `setup(ctx, inputs, output)`.
         backward: gradients of the inputs, itself made of differentiable operators: `backward(ctx, *grads)`.
@@ -32,9 +37,13 @@ class Operator:
         shapes: Callable[..., Any],
         setup: Callable[[Any, Any, Any], None],
         backward: Callable[..., Any],
+        gpu: str | None = None,
     ):
         name = schema[: schema.index("(")]
         LIBRARY.define(schema)
+        on_gpu = _refused(name) if gpu is None else _imported(gpu)
+        LIBRARY.impl(name, on_gpu, "CUDA")
+        run = _by_device(run, on_gpu)
         LIBRARY.impl(name, run, "CPU")
         torch.library.register_fake(f"intertwine::{name}", shapes)
         torch.library.register_autograd(f"intertwine::{name}", backward, setup_context=setup)
@@ -62,3 +71,33 @@ class Operator:
                     return self.registered(*inputs)
                 tracked = tracked or each.requires_grad
         return self.eager(*inputs) if tracked and wanted else self.run(*inputs)
+
+
+def _imported(place: str) -> Callable[..., Any]:
+    """A function that imports itself when it is called."""
+    file, name = place.split(":")
+
+    @cache
+    def function() -> Callable[..., Any]:
+        return getattr(import_module(f"{__package__}.{file}"), name)
+
+    return lambda *inputs: function()(*inputs)
+
+
+def _refused(name: str) -> Callable[..., Any]:
+    def refuse(*inputs: Any) -> Any:
+        raise NotImplementedError(
+            f"{name}: this kernel runs on the CPU only, came a tensor on {inputs[0].device}. Compute it on the "
+            f"readable twins: with intertwine.tensor_products.kernels.library.using(None): ..."
+        )
+
+    return refuse
+
+
+def _by_device(run: Callable[..., Any], on_gpu: Callable[..., Any]) -> Callable[..., Any]:
+    """The one of two functions that the first input, a tensor, asks for."""
+
+    def chosen(*inputs: Any) -> Any:
+        return (on_gpu if inputs[0].is_cuda or active_isa() == TRITON else run)(*inputs)
+
+    return chosen
