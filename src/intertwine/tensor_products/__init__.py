@@ -4,6 +4,7 @@ from intertwine.tensor_products.base import TensorProduct
 from intertwine.tensor_products.cg_contraction import ClebschGordanContraction
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan, Path
 from intertwine.tensor_products.convolution import Convolution
+from intertwine.tensor_products.cost import Cost, cost, scaling
 from intertwine.tensor_products.cp import CP
 from intertwine.tensor_products.edge_product import EdgeProduct
 from intertwine.tensor_products.expressivity import Expressivity, Interactability, expressivity, interactability
@@ -14,6 +15,7 @@ from intertwine.tensor_products.matrix import Matrix
 from intertwine.tensor_products.so2 import SO2
 from intertwine.tensor_products.so2_linear import SO2Linear
 from intertwine.tensor_products.swap import Swap, swap_tensor_products
+from intertwine.tensor_products.tuner import Tuned, tune
 
 __all__ = [
     "CP",
@@ -21,6 +23,7 @@ __all__ = [
     "ClebschGordan",
     "ClebschGordanContraction",
     "Convolution",
+    "Cost",
     "EdgeProduct",
     "Expressivity",
     "Gaunt",
@@ -32,7 +35,11 @@ __all__ = [
     "SO2Linear",
     "Swap",
     "TensorProduct",
+    "Tuned",
+    "cost",
     "expressivity",
     "interactability",
+    "scaling",
     "swap_tensor_products",
+    "tune",
 ]

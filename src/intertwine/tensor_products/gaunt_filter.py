@@ -37,7 +37,7 @@ class GauntFilterForm(nn.Module):
     ):
         super().__init__()
         self.legs = LegWeights(irreps, legs)
-        self.form = FilterForm(irreps, _couplings(irreps, norms, bracket), weighted=2 in legs)
+        self.form = FilterForm(irreps, gaunt_couplings(irreps, norms, bracket), weighted=2 in legs)
 
     def forward(
         self,
@@ -55,7 +55,9 @@ class GauntFilterForm(nn.Module):
         return self.legs.scale(self.form(self.legs.scale(x, 1, w1), y, w2), 3, w3)
 
 
-def _couplings(irreps: tuple[Irreps, Irreps, Irreps], norms: Float[Tensor, "out 2"], bracket: bool) -> list[Coupling]:
+def gaunt_couplings(
+    irreps: tuple[Irreps, Irreps, Irreps], norms: Float[Tensor, "out 2"], bracket: bool
+) -> list[Coupling]:
     """Every term, with the weight of its filter entry."""
     found = []
     for in1, ir1 in enumerate(irreps[0]):
