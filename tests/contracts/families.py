@@ -19,6 +19,7 @@ from intertwine.tensor_products.gaunt_contraction import GauntContraction
 from intertwine.tensor_products.matrix import Matrix
 from intertwine.tensor_products.so2 import SO2
 from intertwine.tensor_products.so2_linear import SO2Linear
+from intertwine.tensor_products.vector_gaunt import VectorGaunt
 
 MIXED, NATURAL = "0e+1o+1e+2e", "0e+1o+2e"
 
@@ -70,6 +71,13 @@ PRODUCTS = {
     "matrix, scalars": partial(Matrix, "0e", "0o", weights="external"),
     "matrix, direct sum": partial(Matrix, "0e+1o", MIXED, "0e+1o+1e", space="sum"),
     "matrix, direct sum, weights": partial(Matrix, "0e+1o", "0e+1o", "0e+1o+1e", space="sum", weights="external"),
+    "vector gaunt": partial(VectorGaunt, NATURAL, "0e+1o", "0e+1o+1e+2e+2o"),
+    "vector gaunt, mixed parities": partial(VectorGaunt, "0e+1o+1e", "0o+1o", weights="external"),
+    "vector gaunt, weight on an edge": partial(VectorGaunt, "0e+1o", NATURAL, "0e+1o", weights="external", legs=(2,)),
+    "vector gaunt, repeated irreps": partial(VectorGaunt, "2x0e+2x1o", "1o+0e+1o", "2x1o+0e", weights="external"),
+    "vector gaunt, weights inside": partial(VectorGaunt, "0e+1o", "1o", weights="internal", channels=2, legs=(1, 3)),
+    "vector gaunt, vectors only": partial(VectorGaunt, "1o+2e", "1o", "1e+2o", normalization="none"),
+    "vector gaunt, scalars": partial(VectorGaunt, "0e", "0o", weights="external"),
 }
 """Every kind of member, by a name that a failing test shows: add yours here."""
 

@@ -16,6 +16,7 @@ from intertwine.tensor_products.so2 import SO2
 from intertwine.tensor_products.so2_linear import SO2Linear
 from intertwine.tensor_products.swap import Swap, swap_tensor_products
 from intertwine.tensor_products.tuner import Tuned, tune
+from intertwine.tensor_products.vector_gaunt import VectorGaunt
 
 __all__ = [
     "CP",
@@ -36,6 +37,7 @@ __all__ = [
     "Swap",
     "TensorProduct",
     "Tuned",
+    "VectorGaunt",
     "cost",
     "expressivity",
     "interactability",
