@@ -29,8 +29,8 @@ def from_e3nn(module: nn.Module) -> nn.Module:
     | `TensorProduct` with "uvw", `FullyConnectedTensorProduct` | `FullyConnected` |
 
     Features go in and come out through `o3.from_e3nn` and `o3.to_e3nn`. The number of channels of x and of the result
-    is the largest that divides their multiplicities. y has one channel, and an entry for each of its multiplicities; with
-    "uuu" it has the channels of x. In `FullTensorProduct` channels of x and y meet all with all: where y has
+    is the largest that divides their multiplicities. y has one channel, and an entry for each of its multiplicities;
+    with "uuu" it has the channels of x. In `FullTensorProduct` channels of x and y meet all with all: where y has
     multiplicities above one, every multiplicity becomes an entry, and there is one channel.
 
     Weights that the caller passes stay outside: convert them with `weights_from_e3nn`. With `path_normalization`,

@@ -1,0 +1,112 @@
+"""The worker's half of the pipe: builds the case it is told to and times it. No group acts here.
+
+Runs as `python -P serve.py SCRIPT THREADS` in the environment of any side, so it needs the standard library and numpy
+only. Both sides of a comparison are timed by these lines. SCRIPT defines
+
+    start(threads) -> dict[str, str]                                versions to record
+    build(row, case, inputs) -> dict[str, (run, export)]            by the name of the pass
+
+where `run()` does the whole pass and returns when it is done, and `export` turns its result into named numpy arrays in
+the layout that all sides share. Commands and answers are lines of JSON.
+"""
+
+import gc
+import json
+import os
+import sys
+import time
+import types
+from pathlib import Path
+
+import numpy as np
+
+STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def build(script, command: dict) -> tuple[dict, dict]:
+    """Build a case, run the passes asked for once, and leave what they gave in files."""
+    folder = Path(command["inputs"])
+    inputs = {path.stem: np.load(path, allow_pickle=False) for path in folder.glob("*.npy")}
+    begun = time.perf_counter()
+    passes = script.build(command["row"], command["case"], inputs)
+    answer = {"build": time.perf_counter() - begun, "first": {}, "passes": list(passes)}
+    for name in command["run"]:
+        if name not in passes:
+            continue
+        run, export = passes[name]
+        begun = time.perf_counter()
+        result = run()
+        answer["first"][name] = time.perf_counter() - begun
+        target = Path(command["outputs"]) / name
+        target.mkdir(parents=True, exist_ok=True)
+        for array, values in export(result).items():
+            np.save(target / f"{array}.npy", np.asarray(values), allow_pickle=False)
+    return passes, answer
+
+
+def clock(run, calls: int, warm: bool) -> dict:
+    """Seconds a call, by the clock on the wall and by the processor time of all threads."""
+    if warm:
+        run()
+    gc.collect()
+    gc.disable()
+    wall, cpu = time.perf_counter(), time.process_time()
+    for _ in range(calls):
+        run()
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    gc.enable()
+    return {"wall": wall / calls, "cpu": cpu / calls}
+
+
+def peak_memory(run) -> dict:
+    """Resident bytes above the state before, at most, while the pass runs."""
+    gc.collect()
+    CLEAR.write_text("5")  # Linux: the peak starts anew
+    before = resident("VmRSS")
+    run()
+    return {"bytes": resident("VmHWM") - before}
+
+
+def resident(entry: str) -> int:
+    """A line of the process's status, in bytes."""
+    lines = STATUS.read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{entry}:"))
+
+
+def main() -> None:
+    """Answer commands until the pipe closes."""
+    pipe = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # whatever a library prints must not get into the answers
+    path, threads = sys.argv[1], int(sys.argv[2])
+    if hasattr(os, "sched_setaffinity"):  # before the imports: thread pools count the cores they see
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    sys.path.append(os.path.dirname(os.path.abspath(__file__)))  # for torch_passes
+    script, passes = types.ModuleType("side"), {}
+    try:
+        exec(compile(Path(path).read_text("utf-8"), path, "exec"), vars(script))
+        answer = {"versions": script.start(threads)}
+    except Exception as error:
+        answer = {"error": words(error)}
+    print(json.dumps(answer), file=pipe)
+    for line in sys.stdin:
+        command = json.loads(line)
+        try:
+            if command["do"] == "build":
+                passes = {}  # frees the case before
+                passes, answer = build(script, command)
+            elif command["do"] == "time":
+                answer = clock(passes[command["pass"]][0], command["calls"], command["warm"])
+            else:
+                answer = peak_memory(passes[command["pass"]][0])
+        except Exception as error:
+            answer = {"error": words(error)}
+        print(json.dumps(answer), file=pipe)
+
+
+def words(error: Exception) -> str:
+    """An error in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+
+
+if __name__ == "__main__":
+    main()
