@@ -66,6 +66,21 @@ def test_gradient_and_hessian_by_the_edge_are_those_of_the_harmonics(types):
             assert relative_error(found, expected) < 1e-9
 
 
+def test_values_and_two_derivatives_in_float32_at_and_near_the_poles():
+    along, _ = pair(TYPES[0], weights="external")
+    edges, exact = special_edges().float(), along
+    x, weight = random(along.irreps_in1.dim, 1).float(), random(along.weight_count, 1).float()
+    single = SO2(*TYPES[0], weights="external")
+
+    def energy(product, edge):
+        return torch.tanh(product(x.to(edge), edge, weight.to(edge))).sum()
+
+    for edge in edges:
+        for derivative in (torch.autograd.functional.jacobian, torch.autograd.functional.hessian):
+            found = derivative(lambda e: energy(single, e), edge)
+            assert relative_error(found, derivative(lambda e: energy(exact, e), edge.double())) < 1e-4
+
+
 @pytest.mark.parametrize("edge", POLES + NEARLY)
 def test_gradient_by_the_edge_matches_finite_differences_at_the_poles(edge):
     along, _ = pair(("0e+1o", "0e+1o+2e", "1o+1e"), weights="external")
