@@ -49,6 +49,8 @@ def test_every_layout_and_any_number_of_chunks_give_the_same(channels, of_y, mon
         monkeypatch.setattr(cp_file, "CHUNK", numbers)
         z = product(x, y)
         assert relative_error(z, expected) < 1e-12
+        with torch.no_grad():
+            assert relative_error(product(x, y), expected) < 1e-12
         for got, gradient in zip(torch.autograd.grad(z.square().sum(), (x, y)), wanted):
             assert relative_error(got, gradient) < 1e-12
 
@@ -139,6 +141,17 @@ def test_the_filter_form_of_an_approximate_product_keeps_its_error():
     assert relative_error(product.filter_form()(x, y, weight), product(x, y, weight)) < 1e-12
     with pytest.raises(ValueError, match="6 rows"):
         product.filter_form()(x, y)
+
+
+def test_factors_of_your_own_are_taken_where_they_fit():
+    kept = CP("0e+1e", "0e+1e", "0e+1e", rank=4)
+    again = CP("0e+1e", "0e+1e", "0e+1e", rank=kept.factors)
+    x, y = features("0e+1e", 5), features("0e+1e", 5, seed=1)
+    assert torch.equal(again(x, y), kept(x, y))
+    with pytest.raises(IrrepsError, match=r"widths \(4, 3, 4\)"):
+        CP("0e+1e", "1e", "0e+1e", rank=kept.factors)
+    with pytest.raises(IrrepsError, match="equal heights"):
+        CP("0e+1e", "0e+1e", "0e+1e", rank=kept.factors._replace(in1=torch.ones(3, 4)))
 
 
 @pytest.mark.parametrize("rank", [0, -1, True, 1.5, 0.0, "best", None])

@@ -42,15 +42,16 @@ class CP(TensorProduct):
     Args:
         irreps_in1, irreps_in2: types of the two features; entries may repeat.
         irreps_out: type of the result; left out, one copy of every irrep that is reached, paths summed.
-        rank: "exact"; "paper", 7 L^2 terms; a whole number, of terms; or a fraction, the largest relative error, which
-            the smallest rank found meets. Never more terms than a shipped exact form has.
+        rank: "exact"; "paper", 7 L^2 terms; a whole number, of terms; a fraction, the largest relative error, which the
+            smallest rank found meets; or `Factors` of your own. Never more terms than a shipped exact form has.
         legs: which of the three legs carry weights, one an entry. None of them: one weight for the whole product.
         normalization: as in `ClebschGordan`.
         seed: of the random starts of a fit.
 
     Exact factors for degrees 0 to L on all legs, L up to 4, are shipped, for natural parity and for irreps that are all
     even (all paths, the tensor of the paper). Others are fitted on first use, with a warning when that takes more than
-    seconds, and kept for the process.
+    seconds, and kept for the process. Factors are no parameters and not in the state dict, and a fit that is not exact
+    may end elsewhere on another machine: keep `product.factors` with what you train on it, and pass them as `rank`.
 
     Shapes: as in `TensorProduct`; `weight_count` is 1, or the number of entries on the weighted legs.
 
@@ -116,16 +117,16 @@ class CP(TensorProduct):
         batch, channels = x.shape[:-2], max(x.shape[-1], y.shape[-1])
         count = math.prod(batch)
         x, y = (each.reshape(count, *each.shape[-2:]) for each in (x, y))
-        z = torch.cat(
-            [self._multiply(*chunk) for chunk in zip(*(_chunks(each, self.rank * channels) for each in (x, y)))]
-        )
+        step = _samples_at_once(x, self.rank * channels)
+        parts = [self._multiply(*part) for part in zip(x.split(step), y.split(step))]
+        z = parts[0] if len(parts) == 1 else torch.cat(parts)
         return self.legs.scale(z.reshape(*batch, *z.shape[-2:]), 3, w3)
 
     def _multiply(self, x: Float[Tensor, "sample dim1 #channel"], y: Float[Tensor, "sample dim2 #channel"]) -> Tensor:
         in1, in2, out = (self.tables.like(x, name) for name in Factors._fields)
         if min(x.shape[-1], y.shape[-1]) >= WIDE:
-            return out @ ((in1 @ x) * (in2 @ y))
-        product = _columns(in1, x) * _columns(in2, y)
+            return out @ _times(in1 @ x, in2 @ y)
+        product = _times(_columns(in1, x), _columns(in2, y))
         return (out @ product.flatten(1)).unflatten(1, product.shape[1:]).movedim(0, 1)
 
     def filter_form(self) -> CPFilterForm:
@@ -163,8 +164,13 @@ def _columns(factor: Float[Tensor, "rank dim"], x: Float[Tensor, "sample dim cha
     return (factor @ x.movedim(1, 0).reshape(dim, samples * channels)).unflatten(1, (samples, channels))
 
 
-def _chunks(x: Float[Tensor, "sample dim channel"], numbers: int) -> Sequence[Tensor]:
-    """Samples in parts that stay in the cache; all at once where no cache is to be minded."""
-    if x.device.type != "cpu" or torch.compiler.is_compiling():
-        return [x]
-    return x.split(max(CHUNK // max(numbers, 1), 1))
+def _times(one: Tensor, two: Tensor) -> Tensor:
+    """The product of two; in the memory of the first where no derivative will need it."""
+    spare = not torch.is_grad_enabled() and not torch.compiler.is_compiling() and one.shape[-1] >= two.shape[-1]
+    return one.mul_(two) if spare else one * two
+
+
+def _samples_at_once(x: Float[Tensor, "sample dim channel"], numbers: int) -> int:
+    """Samples that stay in the cache, for so many numbers a sample; all of them where no cache is to be minded."""
+    everything = x.device.type != "cpu" or torch.compiler.is_compiling()
+    return max(len(x) if everything else CHUNK // max(numbers, 1), 1)

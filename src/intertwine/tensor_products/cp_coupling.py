@@ -62,10 +62,16 @@ class SummedCoupling:
         """Largest degree of a leg."""
         return max(max(each) for each in self.degrees)
 
+    @property
+    def sides(self) -> tuple[int, int, int]:
+        """Dimensions of the tensor."""
+        side1, side2, side3 = (sum(2 * l + 1 for l in each) for each in self.degrees)
+        return side1, side2, side3
+
     def tensor(self) -> Float[Tensor, "dim1 dim2 dim3"]:
         """T, in float64."""
         slices = [_slices(each) for each in self.degrees]
-        found = torch.zeros([each[-1].stop for each in slices], dtype=torch.float64)
+        found = torch.zeros(self.sides, dtype=torch.float64)
         for in1, in2, out in self.paths:
             block = wigner_3j(self.degrees[0][in1], self.degrees[1][in2], self.degrees[2][out])
             found[slices[0][in1], slices[1][in2], slices[2][out]] = self.norms[out] * block

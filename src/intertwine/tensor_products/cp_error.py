@@ -24,7 +24,9 @@ class ErrorBound:
     bound: float
     """Largest equivariance error that this leaves room for on the inputs of `measured`."""
     measured: float
-    """`equivariance_error` on random inputs of unit variance."""
+    """`equivariance_error` on random inputs of unit variance: the largest difference."""
+    typical: float
+    """The same with the root mean square of the differences in place of the largest."""
     amplification: float
     """Growth of rounding errors, see `Factors.amplification`."""
 
@@ -65,6 +67,11 @@ def error_bound(
     x, y = (torch.randn(batch, each.dim, 1, generator=generator, dtype=torch.float64) for each in irreps[:2])
     rep1, rep2, rep3 = (IrrepsRepresentation(each) for each in irreps)
     measured = equivariance_error(product, [x, y], [rep1, rep2], rep3, O(3), samples=samples, generator=generator)
+    turned = [
+        (product(rep1.act(g, x), rep2.act(g, y)), rep3.act(g, product(x, y)))
+        for g in O(3).sample(samples, generator=generator)
+    ]
+    typical = sum(float((after - before).square().mean()) for after, before in turned) / samples
     spectral = min(float(torch.linalg.matrix_norm(each, 2)) for each in unfoldings(left_over))
     largest = float((x.norm(dim=-2) * y.norm(dim=-2)).max())
     size = float(product(x, y).square().mean().sqrt())
@@ -73,5 +80,6 @@ def error_bound(
         relative=float(left_over.norm() / tensor.norm()),
         bound=2 * spectral * largest / size,
         measured=measured,
+        typical=typical**0.5 / size,
         amplification=factors.amplification(),
     )

@@ -15,7 +15,7 @@ import torch
 
 from intertwine.o3.irreps import Irreps
 from intertwine.tensor_products.cp_coupling import SummedCoupling
-from intertwine.tensor_products.cp_factors import tamest
+from intertwine.tensor_products.cp_factors import STEPS, tamest
 from intertwine.tensor_products.cp_gauss_newton import Factors
 
 
@@ -44,7 +44,8 @@ class Table(NamedTuple):
 
     def make(self) -> Factors:
         """Fit it."""
-        return tamest(self.coupling().tensor(), self.rank, steps=600)
+        exact = EXACT_RANK[self.paths, self.L] == self.rank
+        return tamest(self.coupling().tensor(), self.rank, steps=600 if exact else STEPS)
 
 
 EXACT_RANK = {
