@@ -69,7 +69,7 @@ def error_bound(
     measured = equivariance_error(product, [x, y], [rep1, rep2], rep3, O(3), samples=samples, generator=generator)
     turned = [
         (product(rep1.act(g, x), rep2.act(g, y)), rep3.act(g, product(x, y)))
-        for g in O(3).sample(samples, generator=generator)
+        for g in O(3).sample(samples, generator=generator, dtype=torch.float64)
     ]
     typical = sum(float((after - before).square().mean()) for after, before in turned) / samples
     spectral = min(float(torch.linalg.matrix_norm(each, 2)) for each in unfoldings(left_over))
