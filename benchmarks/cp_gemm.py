@@ -4,9 +4,9 @@ python benchmarks/cp_gemm.py [--rounds 15] [--batch 1000] [--out FILE]
 
 In every round each case and a square GEMM run for some milliseconds, in turns: on one thread by CPU time, on two by
 wall time. `fraction` is the rate of a case over the rate of the GEMM in the same round, median and quartiles over the
-rounds. Work: 6 rank dim batch channels floating-point operations forward (three matrix products), as many backward. Degrees
-0 to L on all legs, all paths; factors are shipped to L = 4, above they are random numbers of the rank that counting
-gives, which time does not notice.
+rounds. Work: 6 rank dim batch channels floating-point operations forward (three matrix products), as many backward.
+Degrees 0 to L on all legs, all paths; factors are shipped to L = 4, above they are random numbers of the rank that
+counting gives, which time does not notice.
 """
 
 import argparse

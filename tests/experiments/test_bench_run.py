@@ -39,6 +39,7 @@ TROUBLES = {
     "right": RIGHT,
     "wrong": "factor, slope = 1.01, 1.0",
     "wrong gradient": "factor, slope = 1.0, 1.01",
+    "no backward": "factor, slope = 1.0, None",
     "slow": RIGHT + "; time.sleep(30)",
     "raises": RIGHT + "; raise ValueError('no such path')",
     "ends": "sys.exit('out of memory')",
@@ -94,6 +95,12 @@ def test_a_wrong_gradient_refuses_the_passes_that_have_it(root):
     forward, backward = run(root, row("wrong gradient"))["entries"]
     assert "wrong gradient" in forward["ratios"]
     assert backward["notes"]["wrong gradient"].startswith("refused: gradient of x differs")
+
+
+def test_a_pass_that_fails_leaves_the_others(root):
+    forward, backward = run(root, row("no backward"))["entries"]
+    assert "no backward" in forward["ratios"]
+    assert backward["notes"]["no backward"].startswith("failed: TypeError")
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ from torch import Tensor
 
 from intertwine.experiments.bench.torch_passes import Pass, torch_passes
 from intertwine.nn.mlp import MLP
-from intertwine.tensor_products import cp
+from intertwine.o3.irreps import Irreps
 from intertwine.tensor_products.cg_contraction import ClebschGordanContraction
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
 from intertwine.tensor_products.convolution import Convolution
+from intertwine.tensor_products.cp import CP
 from intertwine.tensor_products.cp_gauss_newton import Factors
 from intertwine.tensor_products.gaunt import Gaunt
 
@@ -147,13 +148,10 @@ def _contraction(case: dict) -> ClebschGordanContraction:
 
 def decomposition(case: dict, inputs: dict[str, Tensor]) -> Passes:
     """Row E. Factors that are not shipped are random: time does not depend on them, and to fit them takes minutes."""
-    if not case["shipped"]:
-        draw = torch.Generator().manual_seed(0)
-        cp.factors_of_rank = lambda coupling, rank, seed: Factors(
-            *(torch.randn(rank, sum(2 * l + 1 for l in leg), generator=draw).double() for leg in coupling.degrees)
-        )
-    types = (case["irreps_in1"], case["irreps_in2"], case["irreps_out"])
-    return one_channel(cp.CP(*types, rank="exact" if case["shipped"] else case["rank"]), inputs)
+    types = [Irreps(case[name]) for name in ("irreps_in1", "irreps_in2", "irreps_out")]
+    draw = torch.Generator().manual_seed(0)
+    drawn = Factors(*(torch.randn(case["rank"], irreps.dim, generator=draw).double() for irreps in types))
+    return one_channel(CP(*types, rank="exact" if case["shipped"] else drawn), inputs)
 
 
 def limits(case: dict, inputs: dict[str, Tensor]) -> Passes:

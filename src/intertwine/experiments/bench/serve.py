@@ -29,19 +29,24 @@ def build(script, command: dict) -> tuple[dict, dict]:
     inputs = {path.stem: np.load(path, allow_pickle=False) for path in folder.glob("*.npy")}
     begun = time.perf_counter()
     passes = script.build(command["row"], command["case"], inputs)
-    answer = {"build": time.perf_counter() - begun, "first": {}, "passes": list(passes)}
-    for name in command["run"]:
-        if name not in passes:
-            continue
+    answer = {"build": time.perf_counter() - begun, "first": {}, "failed": {}, "passes": list(passes)}
+    for name in [each for each in command["run"] if each in passes]:
         run, export = passes[name]
-        begun = time.perf_counter()
-        result = run()
-        answer["first"][name] = time.perf_counter() - begun
-        target = Path(command["outputs"]) / name
-        target.mkdir(parents=True, exist_ok=True)
-        for array, values in export(result).items():
-            np.save(target / f"{array}.npy", np.asarray(values), allow_pickle=False)
+        try:
+            begun = time.perf_counter()
+            result = run()
+            answer["first"][name] = time.perf_counter() - begun
+            leave(export(result), Path(command["outputs"]) / name)
+        except Exception as error:  # the other passes may still be timed
+            answer["failed"][name] = words(error)
     return passes, answer
+
+
+def leave(arrays, folder: Path) -> None:
+    """Write arrays to files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, values in arrays.items():
+        np.save(folder / f"{name}.npy", np.asarray(values), allow_pickle=False)
 
 
 def clock(run, calls: int, warm: bool) -> dict:
@@ -77,6 +82,7 @@ def main() -> None:
     """Answer commands until the pipe closes."""
     pipe = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a library prints must not get into the answers
+    limit_memory()
     path, threads = sys.argv[1], int(sys.argv[2])
     if hasattr(os, "sched_setaffinity"):  # before the imports: thread pools count the cores they see
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
@@ -101,6 +107,17 @@ def main() -> None:
         except Exception as error:
             answer = {"error": words(error)}
         print(json.dumps(answer), file=pipe)
+
+
+def limit_memory() -> None:
+    """A side that wants more than three quarters of the machine gets an error, and the machine stays alive."""
+    try:
+        import resource
+
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        resource.setrlimit(resource.RLIMIT_AS, (total * 3 // 4, total * 3 // 4))
+    except (ImportError, ValueError, OSError):
+        pass  # not on this system
 
 
 def words(error: Exception) -> str:

@@ -78,6 +78,7 @@ class Team:
             built.first_call = {name: first["build"] + seconds for name, seconds in first["first"].items()}
         for name, answer in answers.items():
             built.passes[name] = [each for each in answer["passes"] if each in self.row.passes]
+            built.notes |= {f"{name}/{each}": f"failed: {reason}" for each, reason in answer["failed"].items()}
         self._compare(built, matrices)
         return built
 
@@ -138,7 +139,14 @@ class Team:
             name: self._command(case, side, {"samples": samples}, row="C basis") for name, side in sides.items()
         }
         answers = self._ask(case, commands, built)
-        bases = {name: load(self.folder / name / "outputs" / "basis")["basis"] for name in answers}
+        for name, answer in answers.items():
+            for reason in answer["failed"].values():
+                built.notes[name] = f"failed: {reason}"
+        bases = {
+            name: load(self.folder / name / "outputs" / "basis")["basis"]
+            for name, answer in answers.items()
+            if not answer["failed"]
+        }
         if NAME not in bases:
             return {}, {}
         count = len(bases[NAME])
@@ -162,7 +170,7 @@ class Team:
                 continue
             for which in list(built.passes[name]):
                 ours, theirs = (load(self.folder / each / "outputs" / which) for each in (NAME, name))
-                if not ours:
+                if not ours or not theirs:  # failed, and noted
                     continue
                 if name in matrices and "gradient of weight" in theirs:
                     theirs["gradient of weight"] = np.einsum(
