@@ -3,7 +3,12 @@
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from intertwine.o3.constants import Constants
 from intertwine.tensor_products.base import TensorProduct
+from intertwine.tensor_products.filter_form import FilterForm
+from intertwine.tensor_products.kernels.convolution_table import convolution_table
+from intertwine.tensor_products.kernels.convolve import convolve
+from intertwine.tensor_products.kernels.library import available
 
 
 class Convolution(nn.Module):
@@ -11,8 +16,9 @@ class Convolution(nn.Module):
 
         z[i] = sum over edges e with receivers[e] = i of   product(x[senders[e]], filter[e], weight[e])
 
-    This is the readable form: gather, multiply, scatter, with the messages of all edges in memory at once. One call
-    holds all three steps so that a fused kernel can take its place.
+    One call holds gather, product and scatter. Where the compiled kernel runs, messages are never stored: it visits
+    the edges of a receiver one after the other and sums in their order, so that results are the same from run to run
+    and for any number of threads. `readable` is the same in three steps, with the messages of all edges in memory.
 
     Args:
         product: any member of the family with weights="external" or "none".
@@ -34,9 +40,18 @@ class Convolution(nn.Module):
     Reference: Thomas et al., 2018, arXiv:1802.08219, section 3.2.
     """
 
+    structure: Tensor
+
     def __init__(self, product: TensorProduct):
         super().__init__()
         self.product = product.filter_form()
+        self.dim_out = product.irreps_out.dim
+        self.fused = isinstance(self.product, FilterForm)
+        if isinstance(self.product, FilterForm):
+            form = self.product
+            table = convolution_table(form.irreps, form.couplings, weighted=form.weighted)
+            self.tables = Constants(couplings=table.coefficients)
+            self.register_buffer("structure", table.structure, persistent=False)
 
     def forward(
         self,
@@ -47,5 +62,12 @@ class Convolution(nn.Module):
         receivers: Int[Tensor, "edge"],
     ) -> Float[Tensor, "node dim3 channel"]:
         """Pass one round of messages."""
+        if self.fused and available(x, filter, weight):
+            table = (self.structure, self.tables.like(x, "couplings"), self.dim_out)
+            return convolve(x, filter.squeeze(-1), weight, senders, receivers, *table)
+        return self.readable(x, filter, weight, senders, receivers)
+
+    def readable(self, x: Tensor, filter: Tensor, weight: Tensor | None, senders: Tensor, receivers: Tensor) -> Tensor:
+        """Gather, multiply, scatter."""
         messages = self.product(x.index_select(0, senders), filter, weight)
         return messages.new_zeros(x.shape[0], *messages.shape[1:]).index_add(0, receivers, messages)

@@ -44,6 +44,7 @@ class FilterForm(nn.Module):
 
     def __init__(self, irreps: tuple[Irreps, Irreps, Irreps], couplings: Sequence[Coupling], *, weighted: bool):
         super().__init__()
+        self.irreps, self.couplings = irreps, tuple(couplings)
         self.dim_out, self.weighted = irreps[2].dim, weighted
         self.groups: list[tuple[slice, slice]] = []
         tables = {}

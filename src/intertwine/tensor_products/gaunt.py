@@ -11,7 +11,8 @@ from intertwine.o3.constants import Constants
 from intertwine.o3.grid import SphereGrid, smallest_grid
 from intertwine.o3.irreps import Irreps, IrrepsError
 from intertwine.tensor_products.base import TensorProduct, Weights, check_choice
-from intertwine.tensor_products.gaunt_filter import GauntFilterForm
+from intertwine.tensor_products.filter_form import FilterForm
+from intertwine.tensor_products.gaunt_filter import GauntFilterForm, gaunt_couplings
 from intertwine.tensor_products.gaunt_reach import check_reached, reached_irreps
 from intertwine.tensor_products.leg_weights import LegWeights
 from intertwine.tensor_products.sphere_function import (
@@ -125,10 +126,13 @@ class Gaunt(TensorProduct):
             z = z + curl * self.norms.like(x, "bracket")
         return self.legs.scale(z, 3, w3)
 
-    def filter_form(self) -> GauntFilterForm:
+    def filter_form(self) -> FilterForm | GauntFilterForm:
         """The same map for a `y` of one channel, weights outside."""
         irreps = (self.irreps_in1, self.irreps_in2, self.irreps_out)
         legs = self.legs.legs if self.weighted_outside() else ()
+        if not {1, 3} & set(legs):
+            couplings = gaunt_couplings(irreps, self.entry_norms(), self.bracket)
+            return FilterForm(irreps, couplings, weighted=2 in legs)
         return GauntFilterForm(irreps, self.entry_norms(), bracket=self.bracket, legs=legs)
 
     def entry_norms(self) -> Float[Tensor, "out 2"]:

@@ -118,6 +118,16 @@ def address(tensor: Tensor | None) -> ctypes.c_void_p:
     return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
 
 
+def sort_edges(senders: Tensor, receivers: Tensor, nodes: int, *found: Tensor) -> bool:
+    """Fill the tables of `convolve.EdgeOrder`; whether all nodes exist."""
+    compiled = library()
+    if compiled is None:
+        raise RuntimeError("sort_edges: this installation has no compiled kernels; check available() first.")
+    count, limit = ctypes.c_int64(len(senders)), ctypes.c_int64(nodes)
+    pointers = [address(each) for each in found]
+    return bool(compiled.intertwine_sort_edges(address(senders), address(receivers), count, limit, *pointers))
+
+
 def status() -> tuple[str, str]:
     """In words, for `intertwine doctor`: which kernels run here, and what to install for better ones."""
     found, advice = _status_of_cpu()

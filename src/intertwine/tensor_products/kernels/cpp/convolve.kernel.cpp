@@ -1,0 +1,359 @@
+// Messages along edges, summed at the receiver, without ever storing them; O(3) acts on the rows, channels are lanes.
+//
+//   z[i] = sum over edges e to i, paths p of  w[e, p] * M_p(e) x[sender(e)],    M_p(e) = sum over j of C_p[., ., j] Y[e, j]
+//
+// M_p holds no channel: it is built once for an edge, for `lanes` edges at a time, and serves all channels. Every task is
+// a run of receivers with all their edges, so that each row of z is written once and the order of sums is fixed.
+// Gradients by x are kept edge by edge, dim1 rows each, and added up by sender afterwards, in the order of the edges.
+#include "dense.h"
+
+namespace INTERTWINE_ISA {
+
+struct Path {
+  int32_t x, d1, z, d3, weight, m, shared;  // rows of x and z, row of the weight or -1, place in M, weight seen before
+};
+template <class T>
+struct Couplings {
+  int64_t paths, dim1, dim2, dim3, weights, entries_of_m;
+  const Path *path;
+  const int32_t *start, *filter;  // entry k of M is a sum over s in [start[k], start[k + 1]) of coef[s] * Y[filter[s]]
+  const T *coef;
+
+  Couplings(const int32_t *s, const T *coef)
+      : paths(s[0]), dim1(s[1]), dim2(s[2]), dim3(s[3]), weights(s[4]), entries_of_m(s[5]),
+        path(reinterpret_cast<const Path *>(s + 6)), start(s + 6 + 7 * s[0]), filter(start + s[5] + 1), coef(coef) {}
+};
+// Edges in the order of their receivers: edge number k of receiver i is order[first[i] + k].
+struct Graph {
+  int64_t nodes, edges, channels;
+  const int64_t *senders, *first, *order;
+};
+
+// Rows of V vectors; a single vector may have fewer than `lanes` numbers in memory.
+template <class T, int V>
+inline void fetch(const T *from, int64_t rows, int64_t stride, int64_t count, vec<T> *panel) {
+  for (int64_t i = 0; i < rows; ++i)
+    if (V == 1 && count < lanes<T>) panel[i] = load(from + i * stride, int(count));
+    else for (int v = 0; v < V; ++v) panel[i * V + v] = load(from + i * stride + v * lanes<T>);
+}
+template <class T, int V>
+inline void put(T *to, int64_t rows, int64_t stride, int64_t count, const vec<T> *panel) {
+  for (int64_t i = 0; i < rows; ++i)
+    if (V == 1 && count < lanes<T>) store(to + i * stride, panel[i], int(count));
+    else for (int v = 0; v < V; ++v) store(to + i * stride + v * lanes<T>, panel[i * V + v]);
+}
+
+// The matrices of `lanes` edges at once: m[k * lanes + e].
+template <class T>
+inline void matrices(const Couplings<T> &c, const T *filter, const int64_t *edges, int64_t count, vec<T> *y, vec<T> *m) {
+  for (int64_t j = 0; j < c.dim2; ++j) {
+    vec<T> row = {};
+    for (int64_t e = 0; e < count; ++e) row[e] = filter[edges[e] * c.dim2 + j];
+    y[j] = row;
+  }
+  for (int64_t k = 0; k < c.entries_of_m; ++k) {
+    vec<T> total = {};
+    for (int32_t s = c.start[k]; s < c.start[k + 1]; ++s) total += c.coef[s] * y[c.filter[s]];
+    m[k] = total;
+  }
+}
+
+// The edges first .. last in runs of at most `lanes`: prepare(edges, count) before each run, body(edge, e) for each.
+template <class T, class Prepare, class Body>
+inline void runs(const Graph &g, int64_t first, int64_t last, const Prepare &prepare, const Body &body) {
+  for (int64_t at = first; at < last; at += lanes<T>) {
+    const int64_t count = last - at < lanes<T> ? last - at : lanes<T>;
+    prepare(g.order + at, count);
+    for (int64_t e = 0; e < count; ++e) body(g.order[at + e], int(e));
+  }
+}
+
+// Blocks of channels: V vectors where so many are left, single vectors at the end.
+#if defined(INTERTWINE_ISA_avx512)
+constexpr int WIDE = 4;
+#else
+constexpr int WIDE = 2;
+#endif
+template <int N>
+struct Number {
+  static constexpr int value = N;
+};
+template <class T, class Body>
+inline void channel_blocks(int64_t channels, const Body &body) {
+  int64_t c = 0;
+  for (; c + WIDE * lanes<T> <= channels; c += WIDE * lanes<T>)
+    body(c, int64_t(WIDE * lanes<T>), Number<WIDE>());
+  for (; c < channels; c += lanes<T>)
+    body(c, channels - c < lanes<T> ? channels - c : int64_t(lanes<T>), Number<1>());
+}
+
+// Tasks: runs of receivers with about this many edges.
+constexpr int64_t EDGES_OF_TASK = 64;
+struct Tasks {
+  int64_t count, nodes_each;
+  explicit Tasks(const Graph &g) {
+    const int64_t wanted = g.edges / EDGES_OF_TASK + 1;
+    nodes_each = (g.nodes + wanted - 1) / wanted;
+    if (nodes_each < 1) nodes_each = 1;
+    count = (g.nodes + nodes_each - 1) / nodes_each;
+  }
+};
+
+template <class T>
+struct Space {
+  Scratch<T> y, m, x, z;
+  explicit Space(const Couplings<T> &c)
+      : y(c.dim2), m(c.entries_of_m), x(c.dim1 * WIDE), z(c.dim3 * WIDE) {}
+};
+
+template <class T>
+void forward(const Couplings<T> &c, const Graph &g, const T *x, const T *filter, const T *w, T *z, int threads) {
+  const Tasks tasks(g);
+  const int64_t C = g.channels;
+  parallel_for(
+      tasks.count, threads, [&] { return Space<T>(c); },
+      [&](Space<T> &s, int64_t task) {
+        const int64_t from = task * tasks.nodes_each;
+        const int64_t to = from + tasks.nodes_each < g.nodes ? from + tasks.nodes_each : g.nodes;
+        channel_blocks<T>(C, [&](int64_t c0, int64_t count, auto width) {
+          constexpr int V = decltype(width)::value;
+          int64_t node = from;
+          vec<T> *zs = s.z.at(0), *xs = s.x.at(0);
+          memset(zs, 0, c.dim3 * V * sizeof(vec<T>));
+          auto flush = [&] {
+            put<T, V>(z + node * c.dim3 * C + c0, c.dim3, C, count, zs);
+            memset(zs, 0, c.dim3 * V * sizeof(vec<T>));
+            ++node;
+          };
+          int64_t at = g.first[from];
+          runs<T>(
+              g, g.first[from], g.first[to],
+              [&](const int64_t *edges, int64_t n) { matrices(c, filter, edges, n, s.y.at(0), s.m.at(0)); },
+              [&](int64_t edge, int e) {
+                while (at >= g.first[node + 1]) flush();
+                ++at;
+                fetch<T, V>(x + g.senders[edge] * c.dim1 * C + c0, c.dim1, C, count, xs);
+                for (int64_t i = 0; i < c.paths; ++i) {
+                  const Path &p = c.path[i];
+                  const T *m = reinterpret_cast<const T *>(s.m.at(p.m)) + e;
+                  const vec<T> *in = xs + p.x * V;
+                  vec<T> *out = zs + p.z * V, weight[V];
+                  if (w && p.weight >= 0) fetch<T, V>(w + (edge * c.weights + p.weight) * C + c0, 1, C, count, weight);
+                  else for (int v = 0; v < V; ++v) weight[v] = vec<T>{} + T(1);
+                  multiply<T, V>(
+                      p.d3, p.d1, m, p.d1 * lanes<T>, lanes<T>, [=](int k) { return in + k * V; },
+                      [=](int r, const vec<T> *acc) {
+                        for (int v = 0; v < V; ++v) out[r * V + v] += weight[v] * acc[v];
+                      });
+                }
+              });
+          while (node < to) flush();
+        });
+      });
+}
+
+// What the backward passes are given and what they find; tangents (h..) and the gradient by gz for the second only.
+// `by_edge` holds gradients by x edge by edge where several threads work; one thread adds to gx at once.
+template <class T>
+struct Pass {
+  const T *x, *filter, *w, *gz, *hx, *hfilter, *hw;
+  T *gx, *gfilter, *gw, *dz, *by_edge;
+};
+
+template <class T>
+struct Workspace {
+  Scratch<T> y, m, hm, x, hx, g, z, t, ht, u, hu, gx, gy;
+  Workspace(const Couplings<T> &c, int64_t tallest)
+      : y(c.dim2), m(c.entries_of_m), hm(c.entries_of_m), x(c.dim1 * WIDE), hx(c.dim1 * WIDE), g(c.dim3 * WIDE),
+        z(c.dim3 * WIDE), t(tallest * WIDE), ht(tallest * WIDE), u(tallest * WIDE), hu(tallest * WIDE),
+        gx(c.dim1 * WIDE), gy(c.dim2) {}
+};
+
+// One edge and one path. TWICE: the same in dual numbers, whose dual parts are what is written.
+template <class T, int V, bool TWICE>
+inline void pull(const Couplings<T> &c, const Path &p, Workspace<T> &s, int e, const vec<T> *weight,
+                 const vec<T> *hweight, vec<T> *gw, bool wants_x, bool wants_filter) {
+  const T *m = reinterpret_cast<const T *>(s.m.at(p.m)) + e, *hm = reinterpret_cast<const T *>(s.hm.at(p.m)) + e;
+  const vec<T> *x = s.x.at(p.x * V), *hx = s.hx.at(p.x * V), *g = s.g.at(p.z * V);
+  vec<T> *t = s.t.at(0), *ht = s.ht.at(0), *u = s.u.at(0), *hu = s.hu.at(0), *gx = s.gx.at(p.x * V);
+  const int64_t across = p.d1 * lanes<T>;
+  multiply<T, V>(
+      p.d3, p.d1, m, across, lanes<T>, [=](int k) { return x + k * V; },
+      [=](int r, const vec<T> *acc) {
+        for (int v = 0; v < V; ++v) t[r * V + v] = acc[v];
+      });
+  if (TWICE) {
+    multiply<T, V>(
+        p.d3, p.d1, m, across, lanes<T>, [=](int k) { return hx + k * V; },
+        [=](int r, const vec<T> *acc) {
+          for (int v = 0; v < V; ++v) ht[r * V + v] = acc[v];
+        });
+    multiply<T, V>(
+        p.d3, p.d1, hm, across, lanes<T>, [=](int k) { return x + k * V; },
+        [=](int r, const vec<T> *acc) {
+          for (int v = 0; v < V; ++v) ht[r * V + v] += acc[v];
+        });
+  }
+  vec<T> *z = s.z.at(p.z * V);
+  for (int v = 0; v < V; ++v) {
+    vec<T> total = {};
+    for (int r = 0; r < p.d3; ++r) {
+      const vec<T> gr = g[r * V + v];
+      total += gr * (TWICE ? ht : t)[r * V + v];
+      u[r * V + v] = weight[v] * gr;
+      if (TWICE) {
+        hu[r * V + v] = hweight[v] * gr;
+        z[r * V + v] += weight[v] * ht[r * V + v] + hweight[v] * t[r * V + v];
+      }
+    }
+    gw[v] = total;
+  }
+  if (wants_x) {
+    const vec<T> *once = TWICE ? hu : u;
+    multiply<T, V>(
+        p.d1, p.d3, m, lanes<T>, across, [=](int k) { return once + k * V; },
+        [=](int i, const vec<T> *acc) {
+          for (int v = 0; v < V; ++v) gx[i * V + v] += acc[v];
+        });
+    if (TWICE)
+      multiply<T, V>(
+          p.d1, p.d3, hm, lanes<T>, across, [=](int k) { return u + k * V; },
+          [=](int i, const vec<T> *acc) {
+            for (int v = 0; v < V; ++v) gx[i * V + v] += acc[v];
+          });
+  }
+  if (wants_filter) {
+    const int32_t *start = c.start + p.m;
+    for (int r = 0; r < p.d3; ++r)
+      for (int i = 0; i < p.d1; ++i, ++start) {
+        if (start[0] == start[1]) continue;
+        vec<T> total = {};
+        for (int v = 0; v < V; ++v)
+          total += TWICE ? u[r * V + v] * hx[i * V + v] + hu[r * V + v] * x[i * V + v] : u[r * V + v] * x[i * V + v];
+        for (int32_t k = start[0]; k < start[1]; ++k) s.gy[c.filter[k]] += c.coef[k] * total;
+      }
+  }
+}
+
+template <class T, bool TWICE>
+void backward(const Couplings<T> &c, const Graph &g, const Pass<T> &in, int threads) {
+  const Tasks tasks(g);
+  const int64_t C = g.channels;
+  int64_t tallest = 1;
+  for (int64_t i = 0; i < c.paths; ++i) tallest = c.path[i].d3 > tallest ? c.path[i].d3 : tallest;
+  parallel_for(
+      tasks.count, threads, [&] { return Workspace<T>(c, tallest); },
+      [&](Workspace<T> &s, int64_t task) {
+        const int64_t from = task * tasks.nodes_each;
+        const int64_t to = from + tasks.nodes_each < g.nodes ? from + tasks.nodes_each : g.nodes;
+        channel_blocks<T>(C, [&](int64_t c0, int64_t count, auto width) {
+          constexpr int V = decltype(width)::value;
+          int64_t node = from, at = g.first[from];
+          auto open = [&] {
+            if (node == to) return;
+            fetch<T, V>(in.gz + node * c.dim3 * C + c0, c.dim3, C, count, s.g.at(0));
+            if (TWICE) memset(s.z.at(0), 0, c.dim3 * V * sizeof(vec<T>));
+          };
+          auto close = [&] {
+            if (TWICE) put<T, V>(in.dz + node * c.dim3 * C + c0, c.dim3, C, count, s.z.at(0));
+            ++node;
+          };
+          open();
+          runs<T>(
+              g, g.first[from], g.first[to],
+              [&](const int64_t *edges, int64_t n) {
+                matrices(c, in.filter, edges, n, s.y.at(0), s.m.at(0));
+                if (TWICE) matrices(c, in.hfilter, edges, n, s.y.at(0), s.hm.at(0));
+              },
+              [&](int64_t edge, int e) {
+                while (at >= g.first[node + 1]) close(), open();
+                const int64_t place = at++, row = g.senders[edge] * c.dim1 * C + c0;
+                fetch<T, V>(in.x + row, c.dim1, C, count, s.x.at(0));
+                if (TWICE) fetch<T, V>(in.hx + row, c.dim1, C, count, s.hx.at(0));
+                memset(s.gx.at(0), 0, c.dim1 * V * sizeof(vec<T>));
+                memset(s.gy.at(0), 0, c.dim2 * sizeof(vec<T>));
+                for (int64_t i = 0; i < c.paths; ++i) {
+                  const Path &p = c.path[i];
+                  vec<T> weight[V], hweight[V], gw[V];
+                  for (int v = 0; v < V; ++v) weight[v] = vec<T>{} + T(1), hweight[v] = vec<T>{};
+                  const int64_t slot = (edge * c.weights + p.weight) * C + c0;
+                  if (in.w) fetch<T, V>(in.w + slot, 1, C, count, weight);
+                  if (TWICE && in.w) fetch<T, V>(in.hw + slot, 1, C, count, hweight);
+                  pull<T, V, TWICE>(c, p, s, e, weight, hweight, gw, in.gx != nullptr, in.gfilter != nullptr);
+                  if (in.gw && p.shared) {
+                    vec<T> before[V];
+                    fetch<T, V>(in.gw + slot, 1, C, count, before);
+                    for (int v = 0; v < V; ++v) gw[v] += before[v];
+                  }
+                  if (in.gw) put<T, V>(in.gw + slot, 1, C, count, gw);
+                }
+                if (in.gfilter) {
+                  T *to_filter = in.gfilter + edge * c.dim2;
+                  for (int64_t j = 0; j < c.dim2; ++j) to_filter[j] = sum<T>(s.gy[j]) + (c0 ? to_filter[j] : T(0));
+                }
+                if (in.by_edge) {
+                  put<T, V>(in.by_edge + place * c.dim1 * C + c0, c.dim1, C, count, s.gx.at(0));
+                } else if (in.gx) {
+                  vec<T> *before = s.x.at(0);
+                  fetch<T, V>(in.gx + row, c.dim1, C, count, before);
+                  for (int64_t k = 0; k < c.dim1 * V; ++k) before[k] += s.gx[k];
+                  put<T, V>(in.gx + row, c.dim1, C, count, before);
+                }
+              });
+          while (node < to) close(), open();
+        });
+      });
+}
+
+// gx[node] = the sum over edges that start at a node, places in the order in which one thread would have added them.
+template <class T>
+void gather(const T *by_edge, const int64_t *first, const int64_t *places, int64_t nodes, int64_t size, T *gx,
+            int threads) {
+  parallel_for(
+      nodes, threads, [] { return 0; },
+      [&](int &, int64_t node) {
+        T *to = gx + node * size;
+        for (int64_t k = first[node]; k < first[node + 1]; ++k) {
+          const T *from = by_edge + places[k] * size;
+          int64_t i = 0;
+          for (; i + lanes<T> <= size; i += lanes<T>) store(to + i, load(to + i) + load(from + i));
+          for (; i < size; ++i) to[i] += from[i];
+        }
+      });
+}
+
+}  // namespace INTERTWINE_ISA
+
+#define INTERTWINE_CONVOLVE(type, T)                                                                                   \
+  INTERTWINE_EXPORT(convolve, type)(const int32_t *structure, const T *coef, const int64_t *sizes,                     \
+                                    const int64_t *senders, const int64_t *first, const int64_t *order, const T *x,    \
+                                    const T *filter, const T *w, T *z, int threads) {                                  \
+    using namespace INTERTWINE_ISA;                                                                                    \
+    const Graph graph{sizes[0], sizes[1], sizes[2], senders, first, order};                                            \
+    forward<T>(Couplings<T>(structure, coef), graph, x, filter, w, z, threads);                                        \
+  }                                                                                                                    \
+  INTERTWINE_EXPORT(convolve_backward, type)(const int32_t *structure, const T *coef, const int64_t *sizes,            \
+                                             const int64_t *senders, const int64_t *first, const int64_t *order,       \
+                                             const T *x, const T *filter, const T *w, const T *gz, T *gx, T *gfilter,  \
+                                             T *gw, T *by_edge, int threads) {                                         \
+    using namespace INTERTWINE_ISA;                                                                                    \
+    const Graph graph{sizes[0], sizes[1], sizes[2], senders, first, order};                                            \
+    const Pass<T> pass{x, filter, w, gz, nullptr, nullptr, nullptr, gx, gfilter, gw, nullptr, by_edge};                \
+    backward<T, false>(Couplings<T>(structure, coef), graph, pass, threads);                                           \
+  }                                                                                                                    \
+  INTERTWINE_EXPORT(convolve_twice, type)(const int32_t *structure, const T *coef, const int64_t *sizes,               \
+                                          const int64_t *senders, const int64_t *first, const int64_t *order,          \
+                                          const T *x, const T *filter, const T *w, const T *gz, const T *hx,           \
+                                          const T *hfilter, const T *hw, T *dx, T *dfilter, T *dw, T *dz, T *by_edge,  \
+                                          int threads) {                                                               \
+    using namespace INTERTWINE_ISA;                                                                                    \
+    const Graph graph{sizes[0], sizes[1], sizes[2], senders, first, order};                                            \
+    const Pass<T> pass{x, filter, w, gz, hx, hfilter, hw, dx, dfilter, dw, dz, by_edge};                               \
+    backward<T, true>(Couplings<T>(structure, coef), graph, pass, threads);                                            \
+  }                                                                                                                    \
+  INTERTWINE_EXPORT(gather_edges, type)(const T *by_edge, const int64_t *first, const int64_t *places,                 \
+                                        const int64_t *sizes, T *gx, int threads) {                                    \
+    INTERTWINE_ISA::gather<T>(by_edge, first, places, sizes[0], sizes[1], gx, threads);                                \
+  }
+INTERTWINE_CONVOLVE(f32, float)
+INTERTWINE_CONVOLVE(f64, double)

@@ -1,0 +1,187 @@
+import pytest
+import torch
+from compiled import HERE, distance, in_a_fresh_interpreter, needs_kernels, on_eight_threads, with_threads
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.autograd import gradcheck, gradgradcheck
+
+from intertwine.o3.irreps import Irreps
+from intertwine.tensor_products.clebsch_gordan import ClebschGordan
+from intertwine.tensor_products.convolution import Convolution
+from intertwine.tensor_products.gaunt import Gaunt
+from intertwine.tensor_products.kernels.library import using
+
+pytestmark = needs_kernels
+IRREPS = st.lists(st.sampled_from(["0e", "0o", "1o", "1e", "2e", "3o"]), min_size=1, max_size=4).map("+".join)
+FILTERS = st.integers(0, 3).map(Irreps.spherical_harmonics)
+SIZES = st.tuples(st.integers(1, 7), st.sampled_from([0, 1, 5, 40]), st.sampled_from([1, 5, 16, 37]))
+
+
+def draw(product, nodes, edges, channels, *, seed=0, sort=False):
+    generator = torch.Generator().manual_seed(seed)
+    shapes = [(nodes, product.irreps_in1.dim, channels), (edges, product.irreps_in2.dim, 1)]
+    shapes += [(edges, product.weight_count, channels)] if product.weight_count else []
+    floats = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
+    senders, receivers = (torch.randint(0, nodes, (edges,), generator=generator) for _ in range(2))
+    return floats, senders, receivers.sort()[0] if sort else receivers
+
+
+def call(convolution, floats, senders, receivers):
+    x, y, *w = floats
+    return convolution(x, y, *(w or [None]), senders, receivers)
+
+
+def gradients(convolution, floats, senders, receivers):
+    floats = [each.detach().clone().requires_grad_() for each in floats]
+    z = call(convolution, floats, senders, receivers)
+    first = torch.autograd.grad(z.sin().sum(), floats, create_graph=True)
+    return [z, *first, *torch.autograd.grad(sum(each.cos().sum() for each in first), floats)]
+
+
+def agree(convolution, inputs, bound=1e-12):
+    with using(None):
+        expected = gradients(convolution, *inputs)
+    for found, readable in zip(gradients(convolution, *inputs), expected, strict=True):
+        assert found.shape == readable.shape
+        assert distance(found, readable) < bound
+
+
+@given(IRREPS, FILTERS, SIZES, st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_kernel_and_twin_agree_in_float64_to_second_derivatives(irreps, filters, sizes, sort):
+    product = ClebschGordan(irreps, filters, weights="external")
+    agree(Convolution(product), draw(product, *sizes, sort=sort))
+
+
+@given(IRREPS, FILTERS, SIZES)
+@settings(max_examples=15, deadline=None)
+def test_float32_stays_close_to_float64(irreps, filters, sizes):
+    product = ClebschGordan(irreps, filters, weights="external")
+    floats, *edges = draw(product, *sizes)
+    singles = [each.float() for each in floats]
+    convolution = Convolution(product)
+    exact = call(convolution, [each.double() for each in singles], *edges)
+    assert distance(call(convolution, singles, *edges).double(), exact) < 5e-6
+
+
+@pytest.mark.parametrize("isa", HERE)
+@pytest.mark.parametrize("channels", [1, 5, 16, 64, 100])
+def test_every_instruction_set_computes_the_same(isa, channels):
+    product = ClebschGordan("0e+1o+2e", "0e+1o+2e+3o", weights="external")
+    inputs = draw(product, 6, 70, channels)
+    with using(isa):
+        agree(Convolution(product), inputs)
+
+
+@pytest.mark.parametrize("odd", ["none", "bracket"])
+@pytest.mark.parametrize("weights", ["none", "external"])
+def test_gaunt_messages_run_in_the_kernel_too(odd, weights):
+    product = Gaunt("0e+1o+1e", "0e+1o+2e", odd=odd, legs=(2,), weights=weights)
+    convolution = Convolution(product)
+    assert convolution.fused
+    agree(convolution, draw(product, 5, 30, 6))
+
+
+def test_messages_that_meet_in_one_entry_add_up():
+    product = ClebschGordan("0e+2x1o", "0e+1o", "0e+1o", weights="external")
+    agree(Convolution(product), draw(product, 4, 25, 3))
+
+
+def test_first_and_second_derivatives_match_finite_differences():
+    product = ClebschGordan("0e+1o", "0e+1o", weights="external")
+    floats, *edges = draw(product, 3, 5, 2)
+    floats = [each.requires_grad_() for each in floats]
+    convolution = Convolution(product)
+    assert gradcheck(lambda *given: call(convolution, given, *edges), floats)
+    assert gradgradcheck(lambda *given: call(convolution, given, *edges), floats)
+
+
+def test_nodes_without_edges_get_zero():
+    product = ClebschGordan("0e+1o", "0e+1o", weights="external")
+    floats, senders, receivers = draw(product, 9, 6, 4)
+    z = call(Convolution(product), floats, senders, torch.full_like(receivers, 3))
+    assert torch.equal(z.flatten(1).any(1), torch.arange(9) == 3)
+
+
+def test_non_contiguous_and_expanded_inputs_are_read_rightly():
+    product = ClebschGordan("0e+1o", "0e+1o", weights="external")
+    (x, y, w), *edges = draw(product, 6, 10, 4)
+    views = [x.transpose(1, 2).contiguous().transpose(1, 2), y[:1].expand(10, -1, -1), w[:, :, :1].expand(-1, -1, 4)]
+    agree(Convolution(product), (views, *edges))
+
+
+def test_connectivity_may_be_int32():
+    product = ClebschGordan("0e+1o", "0e+1o", weights="external")
+    floats, senders, receivers = draw(product, 6, 10, 4)
+    convolution = Convolution(product)
+    long = call(convolution, floats, senders, receivers)
+    assert torch.equal(long, call(convolution, floats, senders.int(), receivers.int()))
+
+
+@pytest.mark.parametrize("wrong", [-1, 6])
+def test_an_edge_to_nowhere_is_refused(wrong):
+    product = ClebschGordan("0e+1o", "0e+1o", weights="external")
+    floats, senders, receivers = draw(product, 6, 10, 4)
+    senders[3] = wrong
+    with pytest.raises(IndexError, match=rf"from 0 to 5.*(from {wrong}|to {wrong})"):
+        call(Convolution(product), floats, senders, receivers)
+
+
+def test_bits_do_not_depend_on_threads():
+    product = ClebschGordan("0e+1o+2e", "0e+1o+2e", weights="external")
+    inputs = draw(product, 50, 600, 20)
+    convolution = Convolution(product)
+
+    def everything():
+        return torch.cat([each.flatten() for each in gradients(convolution, *inputs)])
+
+    alone = with_threads(1, everything)
+    assert torch.equal(alone, with_threads(2, everything))
+    assert all(torch.equal(alone, each) for each in on_eight_threads(everything))
+
+
+class Largest(torch.utils._python_dispatch.TorchDispatchMode):
+    """The most numbers in one result."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        found = func(*args, **(kwargs or {}))
+        if isinstance(found, torch.Tensor):
+            self.count = max(self.count, found.numel())
+        return found
+
+
+def test_no_message_is_ever_stored():
+    product = ClebschGordan("0e+1o+2e", "0e+1o+2e+3o", weights="external")
+    floats, *edges = draw(product, 10, 400, 16)
+    convolution = Convolution(product)
+    messages, inputs = 400 * product.irreps_out.dim * 16, max(each.numel() for each in floats)
+    largest = {}
+    for kernels in (HERE[0], None):
+        given = [each.clone().requires_grad_() for each in floats]
+        with using(kernels), Largest() as watch:
+            call(convolution, given, *edges).sum().backward()
+        largest[kernels] = watch.count
+    assert largest[HERE[0]] <= inputs < messages <= largest[None]
+
+
+def test_compile_and_export_see_one_operator():
+    out = in_a_fresh_interpreter("""
+import torch
+from intertwine.tensor_products.clebsch_gordan import ClebschGordan
+from intertwine.tensor_products.convolution import Convolution
+product = ClebschGordan("0e+1o+2e", "0e+1o", weights="external")
+module = Convolution(product)
+x, y, w = torch.randn(5, 9, 8, requires_grad=True), torch.randn(12, 4, 1), torch.randn(12, product.weight_count, 8)
+edges = torch.randint(0, 5, (12,)), torch.randint(0, 5, (12,))
+expected = module(x, y, w, *edges)
+slope, = torch.autograd.grad(expected.square().sum(), x)
+compiled = torch.compile(module, fullgraph=True, backend="aot_eager")(x, y, w, *edges)
+assert torch.allclose(compiled, expected, atol=1e-5)
+assert torch.allclose(torch.autograd.grad(compiled.square().sum(), x)[0], slope, atol=1e-3)
+exported = torch.export.export(module, (x.detach(), y, w, *edges))
+assert torch.allclose(exported.module()(x, y, w, *edges), expected, atol=1e-5)
+print([str(node.target) for node in exported.graph.nodes])
+""")
+    assert "intertwine.convolve.default" in out
