@@ -16,6 +16,7 @@ from intertwine.tensor_products.cp_error import ErrorBound, error_bound
 from intertwine.tensor_products.cp_filter import CPFilterForm
 from intertwine.tensor_products.cp_gauss_newton import Factors
 from intertwine.tensor_products.cp_rank import Rank, check_rank, factors_of_rank
+from intertwine.tensor_products.kernels.decompose import decompose, takes
 from intertwine.tensor_products.leg_weights import LegWeights
 
 WIDE = 32
@@ -96,7 +97,7 @@ class CP(TensorProduct):
         self.legs = leg_weights
         self.factors = factors_of_rank(self.coupling, rank, seed)
         in1, in2, out = (factor[:, rows_of_once(each)] for factor, each in zip(self.factors, irreps))
-        self.tables = Constants(in1=in1, in2=in2, out=out.T.contiguous())
+        self.tables = Constants(in1=in1.contiguous(), in2=in2.contiguous(), out=out.contiguous())
 
     @property
     def rank(self) -> int:
@@ -109,25 +110,32 @@ class CP(TensorProduct):
         y: Float[Tensor, "*batch dim2 #channel"],
         weight: Float[Tensor, "*#batch paths #channel"] | None = None,
     ) -> Float[Tensor, "*batch dim3 channel"]:
-        """Bring both to `rank` numbers, multiply them, and bring the result back, a cacheful of samples at a time."""
+        """Scale the entries, and multiply: in the compiled kernel where there is one, else as `readable` does."""
         weight = self.effective_weight(weight)
         w1, w2, w3 = self.legs.split(None if self.shared else weight)
         x = x * weight if self.shared and weight is not None else self.legs.scale(x, 1, w1)
         y = self.legs.scale(y, 2, w2)
-        batch, channels = x.shape[:-2], max(x.shape[-1], y.shape[-1])
-        count = math.prod(batch)
-        x, y = (each.reshape(count, *each.shape[-2:]) for each in (x, y))
-        step = _samples_at_once(x, self.rank * channels)
-        parts = [self._multiply(*part) for part in zip(x.split(step), y.split(step))]
-        z = parts[0] if len(parts) == 1 else torch.cat(parts)
-        return self.legs.scale(z.reshape(*batch, *z.shape[-2:]), 3, w3)
+        batch = x.shape[:-2]
+        if len(batch) != 1:
+            x, y = (each.reshape(math.prod(batch), *each.shape[-2:]) for each in (x, y))
+        in1, in2, out = (self.tables.like(x, name) for name in Factors._fields)
+        z = decompose(x, y, in1, in2, out) if takes(x, y) else self.readable(x, y)
+        return self.legs.scale(z if len(batch) == 1 else z.reshape(*batch, *z.shape[-2:]), 3, w3)
 
-    def _multiply(self, x: Float[Tensor, "sample dim1 #channel"], y: Float[Tensor, "sample dim2 #channel"]) -> Tensor:
+    def readable(
+        self, x: Float[Tensor, "sample dim1 #channel"], y: Float[Tensor, "sample dim2 #channel"]
+    ) -> Float[Tensor, "sample dim3 channel"]:
+        """Bring both to `rank` numbers, multiply them, and bring the result back, a cacheful of samples at a time."""
+        step = _samples_at_once(x, self.rank * max(x.shape[-1], y.shape[-1]))
+        parts = [self._multiply(*part) for part in zip(x.split(step), y.split(step))]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _multiply(self, x: Tensor, y: Tensor) -> Tensor:
         in1, in2, out = (self.tables.like(x, name) for name in Factors._fields)
         if min(x.shape[-1], y.shape[-1]) >= WIDE:
-            return out @ _times(in1 @ x, in2 @ y)
+            return out.T @ _times(in1 @ x, in2 @ y)
         product = _times(_columns(in1, x), _columns(in2, y))
-        return (out @ product.flatten(1)).unflatten(1, product.shape[1:]).movedim(0, 1)
+        return (out.T @ product.flatten(1)).unflatten(1, product.shape[1:]).movedim(0, 1)
 
     def filter_form(self) -> CPFilterForm:
         """The same map for a `y` of one channel, weights outside."""
@@ -151,7 +159,7 @@ class CP(TensorProduct):
 
     def _factors_of_rows(self) -> Factors:
         in1, in2, out = (self.tables.exact[name] for name in Factors._fields)
-        return Factors(in1, in2, out.T)
+        return Factors(in1, in2, out)
 
     def extra_repr(self) -> str:
         """One line: the three types, the rank and the weights."""

@@ -1,0 +1,98 @@
+"""A bilinear map as a sum of products of three vectors, as an operator of kernels; O(3) acts on `dim`.
+
+    z = C^T ( A x * B y )                                                                                (decompose)
+
+The twin, and the documentation of what is computed, is `CP.readable`. The map is trilinear in x, y and a third feature,
+so two operators are closed under derivatives of any order.
+"""
+
+import ctypes
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from intertwine.tensor_products.kernels.library import ISAS, active_isa, address, available, kernel
+from intertwine.tensor_products.kernels.operator import Operator
+
+
+def takes(x: Tensor, y: Tensor) -> bool:
+    """Whether the kernel runs on these: compiled for the CPU, y with the channels of x or one."""
+    on_cpu = x.device.type == "cpu" and active_isa() in ISAS
+    return on_cpu and available(x, y) and y.shape[-1] in (1, x.shape[-1])
+
+
+def decompose(x: Tensor, y: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
+    """The product of x `batch dim1 channel` and y `batch dim2 #channel`, with contiguous factors `rank dim`."""
+    return _DECOMPOSE(x, y, A, B, C)
+
+
+def _run(x: Tensor, y: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
+    x, y = x.contiguous(), y.contiguous()
+    z = x.new_empty(x.shape[0], C.shape[1], x.shape[2])
+    if z.numel():
+        given = (_layout(x.shape, y.shape, C.shape[1]), ctypes.c_int64(len(A)))
+        places = [address(each) for each in (A, B, C, x, y, z)]
+        kernel("decompose", x.dtype)(*given, *places, torch.get_num_threads())
+    return z
+
+
+def _run_backward(x: Tensor, y: Tensor, gz: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradients of <gz, z> by x and y."""
+    x, y, gz = x.contiguous(), y.contiguous(), gz.contiguous()
+    gx, gy = torch.empty_like(x), x.new_empty(x.shape[0], y.shape[1], x.shape[2])
+    if gz.numel():
+        given = (_layout(x.shape, y.shape, C.shape[1]), ctypes.c_int64(len(A)))
+        places = [address(each) for each in (A, B, C, x, y, gz, gx, gy)]
+        kernel("decompose_backward", x.dtype)(*given, *places, torch.get_num_threads())
+    return gx, gy if gy.shape == y.shape else gy.sum_to_size(y.shape)
+
+
+@lru_cache(maxsize=1024)
+def _layout(x: tuple[int, ...], y: tuple[int, ...], dim3: int) -> ctypes.Array[ctypes.c_int64]:
+    """Rows, strides of batch, row and channel, channels, items, of x, y, z and the gradients of x and y."""
+    (batch, dim1, channels), dim2 = x, y[1]
+
+    def lying(rows: int, broadcast: bool = False) -> tuple[int, ...]:
+        width = 1 if broadcast else channels
+        return rows, rows * width, width, 0 if broadcast and channels > 1 else 1, channels, batch * channels
+
+    lines = (*lying(dim1), *lying(dim2, broadcast=y[2] == 1), *lying(dim3), *lying(dim1), *lying(dim2))
+    return (ctypes.c_int64 * 30)(*lines)
+
+
+def _setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    ctx.save_for_backward(*inputs)
+
+
+def _backward(ctx: Any, gz: Tensor) -> tuple[Tensor | None, ...]:
+    x, y, A, B, C = ctx.saved_tensors
+    return *_DECOMPOSE_BACKWARD(x, y, gz, A, B, C), None, None, None
+
+
+def _backward_backward(ctx: Any, hx: Tensor, hy: Tensor) -> tuple[Tensor | None, ...]:
+    """Of <gx, hx> + <gy, hy> = t(hx, y, gz) + t(x, hy, gz) with t(x, y, z) = sum (A x) (B y) (C z)."""
+    x, y, gz, A, B, C = ctx.saved_tensors
+    dx, dy = _DECOMPOSE_BACKWARD(hx, hy, gz, A, B, C)
+    dz = _DECOMPOSE(hx, y, A, B, C) + _DECOMPOSE(x, hy, A, B, C)
+    return dx, dy, dz, None, None, None
+
+
+_DECOMPOSE = Operator(
+    "decompose(Tensor x, Tensor y, Tensor A, Tensor B, Tensor C) -> Tensor",
+    run=_run,
+    shapes=lambda x, y, A, B, C: x.new_empty(x.shape[0], C.shape[1], x.shape[2]),
+    setup=_setup,
+    backward=_backward,
+)
+_DECOMPOSE_BACKWARD = Operator(
+    "decompose_backward(Tensor x, Tensor y, Tensor gz, Tensor A, Tensor B, Tensor C) -> (Tensor, Tensor)",
+    run=_run_backward,
+    shapes=lambda x, y, gz, A, B, C: (
+        torch.empty_like(x, memory_format=torch.contiguous_format),
+        torch.empty_like(y, memory_format=torch.contiguous_format),
+    ),
+    setup=_setup,
+    backward=_backward_backward,
+)
