@@ -9,7 +9,10 @@ from torch import Tensor, nn
 
 from intertwine.o3.constants import Constants
 from intertwine.o3.irreps import Irreps, IrrepsError
-from intertwine.tensor_products.symmetric_power import Monomials, symmetric_power
+from intertwine.tensor_products.kernels.contract import contract
+from intertwine.tensor_products.kernels.contraction_table import contraction_table
+from intertwine.tensor_products.kernels.library import available
+from intertwine.tensor_products.symmetric_power import Monomials, exponents, symmetric_power
 
 
 class ClebschGordanContraction(nn.Module):
@@ -19,7 +22,8 @@ class ClebschGordanContraction(nn.Module):
 
     U_n is an orthonormal basis of the equivariant polynomials of degree n (`symmetric_power`), so that nothing is
     counted twice and unit-variance x gives unit-variance terms. The most expressive contraction: it spans everything
-    that `GauntContraction` reaches. Its cost grows as the number of monomials, (dim + n - 1 choose n).
+    that `GauntContraction` reaches. Its cost grows as the number of monomials, (dim + n - 1 choose n); where the
+    compiled kernel runs, only those that reach a row of the result are counted, and none is stored.
 
     Args:
         irreps_in, irreps_out: types of feature and result; any parities.
@@ -64,9 +68,14 @@ class ClebschGordanContraction(nn.Module):
         slices = self.irreps_out.slices()
         row_out = [torch.arange(slices[entry].start, slices[entry].stop) for entry in entries]
         row_basis = [torch.full((len(rows),), term) for term, rows in enumerate(row_out)]
-        self.tables = Constants(basis=torch.cat(tables))
+        basis = torch.cat(tables)
         self.register_buffer("row_basis", torch.cat(row_basis), persistent=False)
         self.register_buffer("row_out", torch.cat(row_out), persistent=False)
+        every = [indices for n in range(1, correlation + 1) for indices in exponents(self.irreps_in.dim, n)]
+        dims = {"dim_in": self.irreps_in.dim, "dim_out": self.irreps_out.dim}
+        table = contraction_table(basis, torch.cat(row_out), torch.cat(row_basis), every, **dims)
+        self.tables = Constants(basis=basis, compiled=table.coefficients)
+        self.register_buffer("structure", table.structure, persistent=False)
         scale = torch.tensor([1 / sqrt(arrivals[entry]) for entry in entries])
         self.weights = nn.Parameter(torch.randn(elements, len(tables), channels) * scale[:, None])
 
@@ -74,6 +83,15 @@ class ClebschGordanContraction(nn.Module):
         self, x: Float[Tensor, "node dim_in channel"], element: Int[Tensor, "node"]
     ) -> Float[Tensor, "node dim_out channel"]:
         """Contract the feature of every node with itself."""
+        if available(x, self.weights):
+            table = (self.get_buffer("structure"), self.tables.like(x, "compiled"))
+            return contract(x, self.weights, element, *table, self.irreps_out.dim)
+        return self.readable(x, element)
+
+    def readable(
+        self, x: Float[Tensor, "node dim_in channel"], element: Int[Tensor, "node"]
+    ) -> Float[Tensor, "node dim_out channel"]:
+        """Evaluate all monomials, multiply by the basis, and sum with the weights of the element."""
         terms = self.tables.like(x, "basis") @ self.monomials(x)
         terms = terms * self.weights.index_select(0, element).index_select(1, self.get_buffer("row_basis"))
         found = x.new_zeros(len(x), self.irreps_out.dim, x.shape[-1])

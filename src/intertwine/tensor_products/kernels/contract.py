@@ -1,0 +1,134 @@
+"""Symmetric contraction as a compiled operator: polynomials of every node's feature; O(3) acts on `dim`.
+
+    z[n, o] = sum over p of  w[element_n, p] U[p, o] . monomials(x[n])
+
+The twin, and the documentation of what is computed, is `ClebschGordanContraction.readable`. The kernel never stores
+monomials: it folds the weights of an element into the coefficients of one polynomial per row of the result.
+"""
+
+import ctypes
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from intertwine.tensor_products.kernels.library import address, kernel, sort_edges
+from intertwine.tensor_products.kernels.operator import Operator
+
+
+def contract(x: Tensor, w: Tensor, element: Tensor, structure: Tensor, coefficients: Tensor, dim: int) -> Tensor:
+    """The contraction of x `node dim_in channel` with weights w `element weight channel`: `node dim channel`."""
+    return _CONTRACT(x, w, element, structure, coefficients, dim)
+
+
+def _sorted(element: Tensor, elements: int) -> tuple[Tensor, Tensor]:
+    """Nodes by element: node `order[first[k]]` is the first of element k."""
+    element = element.long().contiguous()
+    first, order, *rest = (element.new_empty(size) for size in (elements + 1, len(element), elements + 1, len(element)))
+    if not sort_edges(element, element, elements, first, order, *rest):
+        raise IndexError(
+            f"Contraction: expected elements from 0 to {elements - 1}, those that it has weights for, came indices from "
+            f"{int(element.min())} to {int(element.max())}. Check that model and graph were made for the same elements."
+        )
+    return first, order
+
+
+def _call(
+    name: str, given: tuple[Tensor | None, ...], found: tuple[Tensor | None, ...], element: Tensor, *tables: Tensor
+) -> None:
+    x, w = given[:2]
+    assert x is not None and w is not None
+    first, order = _sorted(element, w.shape[0])
+    sizes = _sizes(x.shape[0], w.shape[0], x.shape[2])
+    places = [address(each) for each in (first, order, *given, *found)]
+    kernel(name, x.dtype)(*(address(each) for each in tables), sizes, *places, torch.get_num_threads())
+
+
+@lru_cache(maxsize=1024)
+def _sizes(*sizes: int) -> ctypes.Array[ctypes.c_int64]:
+    return (ctypes.c_int64 * len(sizes))(*sizes)
+
+
+def _run(x: Tensor, w: Tensor, element: Tensor, structure: Tensor, coefficients: Tensor, dim: int) -> Tensor:
+    x, w = x.contiguous(), w.contiguous()
+    z = x.new_empty(x.shape[0], dim, x.shape[2])
+    _call("contract", (x, w), (z,), element, structure, coefficients)
+    return z
+
+
+def _run_backward(
+    x: Tensor, w: Tensor, gz: Tensor, element: Tensor, structure: Tensor, coefficients: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Gradients of <gz, z> by x and w."""
+    x, w, gz = x.contiguous(), w.contiguous(), gz.contiguous()
+    gx, gw = torch.empty_like(x), torch.empty_like(w)
+    _call("contract_backward", (x, w, gz), (gx, gw), element, structure, coefficients)
+    return gx, gw
+
+
+def _run_twice(
+    x: Tensor,
+    w: Tensor,
+    gz: Tensor,
+    hx: Tensor,
+    hw: Tensor,
+    element: Tensor,
+    structure: Tensor,
+    coefficients: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of <gx, hx> + <gw, hw> by x, w and gz."""
+    x, w, gz, hx, hw = (each.contiguous() for each in (x, w, gz, hx, hw))
+    dx, dw, dz = torch.empty_like(x), torch.empty_like(w), torch.empty_like(gz)
+    _call("contract_twice", (x, w, gz, hx, hw), (dx, dw, dz), element, structure, coefficients)
+    return dx, dw, dz
+
+
+def _setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    ctx.save_for_backward(*(each for each in inputs if not isinstance(each, int)))
+
+
+def _backward(ctx: Any, gz: Tensor) -> tuple[Tensor | None, ...]:
+    x, w, *rest = ctx.saved_tensors
+    return *_CONTRACT_BACKWARD(x, w, gz, *rest), None, None, None, None
+
+
+def _backward_backward(ctx: Any, hx: Tensor, hw: Tensor) -> tuple[Tensor | None, ...]:
+    x, w, gz, *rest = ctx.saved_tensors
+    return *_CONTRACT_TWICE(x, w, gz, hx, hw, *rest), None, None, None
+
+
+def _third(ctx: Any, *_: Tensor) -> Any:
+    raise NotImplementedError(
+        "contract: compiled kernels have two derivatives, came a request for a third. Compute it on the readable "
+        "twins: with intertwine.tensor_products.kernels.library.using(None): ..."
+    )
+
+
+def _like(*tensors: Tensor) -> tuple[Tensor, ...]:
+    return tuple(torch.empty_like(each, memory_format=torch.contiguous_format) for each in tensors)
+
+
+_CONTRACT = Operator(
+    "contract(Tensor x, Tensor w, Tensor element, Tensor structure, Tensor coefficients, int dim) -> Tensor",
+    run=_run,
+    shapes=lambda x, w, element, structure, coefficients, dim: x.new_empty(x.shape[0], dim, x.shape[2]),
+    setup=_setup,
+    backward=_backward,
+)
+_CONTRACT_BACKWARD = Operator(
+    "contract_backward(Tensor x, Tensor w, Tensor gz, Tensor element, Tensor structure, Tensor coefficients)"
+    " -> (Tensor, Tensor)",
+    run=_run_backward,
+    shapes=lambda x, w, gz, *_: _like(x, w),
+    setup=_setup,
+    backward=_backward_backward,
+)
+_CONTRACT_TWICE = Operator(
+    "contract_twice(Tensor x, Tensor w, Tensor gz, Tensor hx, Tensor hw, Tensor element, Tensor structure,"
+    " Tensor coefficients) -> (Tensor, Tensor, Tensor)",
+    run=_run_twice,
+    shapes=lambda x, w, gz, *_: _like(x, w, gz),
+    setup=_setup,
+    backward=_third,
+)
