@@ -14,9 +14,8 @@ from intertwine.o3.constants import Constants
 from intertwine.o3.irreps import Irreps, IrrepsError
 from intertwine.tensor_products.base import TensorProduct, Weights, check_choice
 from intertwine.tensor_products.filter_form import Coupling, FilterForm
-from intertwine.tensor_products.kernels.couple import couple
+from intertwine.tensor_products.kernels.couple import couple, takes
 from intertwine.tensor_products.kernels.coupling_table import coupling_table
-from intertwine.tensor_products.kernels.library import available
 
 
 class Path(NamedTuple):
@@ -125,7 +124,7 @@ class ClebschGordan(TensorProduct):
     ) -> Float[Tensor, "*batch dim3 channel"]:
         """Couple all pairs of entries: in the compiled kernel where there is one, else as `readable` does."""
         weight = self.effective_weight(weight)
-        return self.compiled(x, y, weight) if available(x, y, weight) else self.readable(x, y, weight)
+        return self.compiled(x, y, weight) if takes(x, y, weight) else self.readable(x, y, weight)
 
     def compiled(self, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
         """The fast path: one pass over the data, derivatives included."""

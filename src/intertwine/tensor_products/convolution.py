@@ -7,8 +7,7 @@ from intertwine.o3.constants import Constants
 from intertwine.tensor_products.base import TensorProduct
 from intertwine.tensor_products.filter_form import FilterForm
 from intertwine.tensor_products.kernels.convolution_table import convolution_table
-from intertwine.tensor_products.kernels.convolve import convolve
-from intertwine.tensor_products.kernels.library import available
+from intertwine.tensor_products.kernels.convolve import convolve, takes
 
 
 class Convolution(nn.Module):
@@ -22,6 +21,9 @@ class Convolution(nn.Module):
 
     Args:
         product: any member of the family with weights="external" or "none".
+        deterministic: on a GPU, True sorts the edges, once for each connectivity tensor, and sums in their order; False
+            adds messages up as they arrive, so that results differ in the last digits from run to run, unless
+            `torch.use_deterministic_algorithms` forbids it. The CPU always sums in order.
 
     Shapes: x `node dim1 channel`, filter `edge dim2 1`, weight `edge paths channel`, result `node dim3 channel`.
 
@@ -42,8 +44,9 @@ class Convolution(nn.Module):
 
     structure: Tensor
 
-    def __init__(self, product: TensorProduct):
+    def __init__(self, product: TensorProduct, *, deterministic: bool = True):
         super().__init__()
+        self.deterministic = deterministic
         self.product = product.filter_form()
         self.dim_out = product.irreps_out.dim
         self.fused = isinstance(self.product, FilterForm)
@@ -62,8 +65,8 @@ class Convolution(nn.Module):
         receivers: Int[Tensor, "edge"],
     ) -> Float[Tensor, "node dim3 channel"]:
         """Pass one round of messages."""
-        if self.fused and available(x, filter, weight):
-            table = (self.structure, self.tables.like(x, "couplings"), self.dim_out)
+        if self.fused and takes(x, filter, weight):
+            table = (self.structure, self.tables.like(x, "couplings"), self.dim_out, self.deterministic)
             return convolve(x, filter.squeeze(-1), weight, senders, receivers, *table)
         return self.readable(x, filter, weight, senders, receivers)
 

@@ -10,9 +10,8 @@ from intertwine.o3.constants import Constants
 from intertwine.o3.irreps import Irreps
 from intertwine.tensor_products.filter_form import Coupling
 from intertwine.tensor_products.gaunt_filter import gaunt_couplings
-from intertwine.tensor_products.kernels.couple import couple
+from intertwine.tensor_products.kernels.couple import couple, takes
 from intertwine.tensor_products.kernels.coupling_table import coupling_table
-from intertwine.tensor_products.kernels.library import available
 from intertwine.tensor_products.leg_weights import LegWeights
 
 
@@ -58,7 +57,7 @@ class CoupledForm(nn.Module):
         self, x: Float[Tensor, "*batch dim1 channel"], y: Float[Tensor, "*batch dim2 #channel"]
     ) -> Float[Tensor, "*batch dim3 channel"]:
         """Multiply `x` by `y`."""
-        if not available(x, y):
+        if not takes(x, y):
             return self.readable(x, y)
         batch = torch.broadcast_shapes(x.shape[:-2], y.shape[:-2])
         x, y = (each.expand(*batch, *each.shape[-2:]).reshape(-1, *each.shape[-2:]) for each in (x, y))

@@ -11,9 +11,8 @@ from torch import Tensor, nn
 from intertwine.o3.constants import Constants
 from intertwine.o3.irreps import Irreps
 from intertwine.tensor_products.filter_form import Coupling
-from intertwine.tensor_products.kernels.couple import couple
+from intertwine.tensor_products.kernels.couple import couple, takes
 from intertwine.tensor_products.kernels.coupling_table import coupling_table
-from intertwine.tensor_products.kernels.library import available
 
 
 class Term(NamedTuple):
@@ -76,7 +75,7 @@ class FrameTerms(nn.Module):
         weight: Float[Tensor, "*#batch weights #channel"] | None,
     ) -> Float[Tensor, "*batch order3 channel"]:
         """Add up the terms; rows that no term writes are zero."""
-        form = self.compiled if available(x, pole, weight) else self.readable
+        form = self.compiled if takes(x, pole, weight) else self.readable
         z, written = form(x, pole, weight), self.get_buffer("written")
         if len(written) == self.rows_out:
             return z

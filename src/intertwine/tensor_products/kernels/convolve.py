@@ -34,9 +34,18 @@ def convolve(
     structure: Tensor,
     coefficients: Tensor,
     dim: int,
+    ordered: bool,
 ) -> Tensor:
-    """The sums of messages: x `node dim1 channel`, y `edge dim2`, w `edge paths channel` to `node dim channel`."""
-    return _CONVOLVE(x, y, w, senders, receivers, structure, coefficients, dim)
+    """The sums of messages: x `node dim1 channel`, y `edge dim2`, w `edge paths channel` to `node dim channel`.
+
+    Sums are ordered, the same in every call, on the CPU always, and on a GPU unless `ordered` is false.
+    """
+    return _CONVOLVE(x, y, w, senders, receivers, structure, coefficients, dim, ordered)
+
+
+def takes(x: Tensor, y: Tensor, w: Tensor | None) -> bool:
+    """Whether the kernel runs on these."""
+    return _CONVOLVE.takes(x, y, w)
 
 
 def edge_order(senders: Tensor, receivers: Tensor, nodes: int) -> EdgeOrder:
@@ -64,6 +73,7 @@ def _run(
     structure: Tensor,
     coefficients: Tensor,
     dim: int,
+    ordered: bool,
 ) -> Tensor:
     x, y, w, senders, receivers = _plain(x, y, w, senders, receivers)
     z = x.new_empty(x.shape[0], dim, x.shape[2])
@@ -84,6 +94,7 @@ def _run_backward(
     receivers: Tensor,
     structure: Tensor,
     coefficients: Tensor,
+    ordered: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of <gz, z> by x, y and w (empty without weights)."""
     x, y, w, senders, receivers = _plain(x, y, w, senders, receivers)
@@ -107,6 +118,7 @@ def _run_twice(
     receivers: Tensor,
     structure: Tensor,
     coefficients: Tensor,
+    ordered: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Gradients of <gx, hx> + <gy, hy> + <gw, hw> by x, y, w (empty without weights) and gz."""
     x, y, w, senders, receivers = _plain(x, y, w, senders, receivers)
@@ -161,18 +173,19 @@ def _sizes(*sizes: int) -> ctypes.Array[ctypes.c_int64]:
 
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
     ctx.save_for_backward(*(each for each in inputs if not isinstance(each, int)))
+    ctx.ordered = inputs[-1]
 
 
 def _backward(ctx: Any, gz: Tensor) -> tuple[Tensor | None, ...]:
     x, y, w, *graph = ctx.saved_tensors
-    gx, gy, gw = _CONVOLVE_BACKWARD(x, y, w, gz, *graph)
-    return gx, gy, None if w is None else gw, None, None, None, None, None
+    gx, gy, gw = _CONVOLVE_BACKWARD(x, y, w, gz, *graph, ctx.ordered)
+    return gx, gy, None if w is None else gw, None, None, None, None, None, None
 
 
 def _backward_backward(ctx: Any, hx: Tensor, hy: Tensor, hw: Tensor) -> tuple[Tensor | None, ...]:
     x, y, w, gz, *graph = ctx.saved_tensors
-    dx, dy, dw, dz = _CONVOLVE_TWICE(x, y, w, gz, hx, hy, hw, *graph)
-    return dx, dy, None if w is None else dw, dz, None, None, None, None
+    dx, dy, dw, dz = _CONVOLVE_TWICE(x, y, w, gz, hx, hy, hw, *graph, ctx.ordered)
+    return dx, dy, None if w is None else dw, dz, None, None, None, None, None
 
 
 def _third(ctx: Any, *_: Tensor) -> Any:
@@ -193,24 +206,29 @@ def _like(*tensors: Tensor | None) -> list[Tensor]:
 
 _CONVOLVE = Operator(
     "convolve(Tensor x, Tensor y, Tensor? w, Tensor senders, Tensor receivers, Tensor structure, Tensor coefficients,"
-    " int dim) -> Tensor",
+    " int dim, bool ordered) -> Tensor",
     run=_run,
-    shapes=lambda x, y, w, senders, receivers, structure, coefficients, dim: x.new_empty(x.shape[0], dim, x.shape[2]),
+    gpu="triton_convolve:convolve",
+    shapes=lambda x, y, w, senders, receivers, structure, coefficients, dim, ordered: x.new_empty(
+        x.shape[0], dim, x.shape[2]
+    ),
     setup=_setup,
     backward=_backward,
 )
 _CONVOLVE_BACKWARD = Operator(
     "convolve_backward(Tensor x, Tensor y, Tensor? w, Tensor gz, Tensor senders, Tensor receivers, Tensor structure,"
-    " Tensor coefficients) -> (Tensor, Tensor, Tensor)",
+    " Tensor coefficients, bool ordered) -> (Tensor, Tensor, Tensor)",
     run=_run_backward,
+    gpu="triton_convolve:convolve_backward",
     shapes=lambda x, y, w, gz, *_: tuple(_like(x, y, w)),
     setup=_setup,
     backward=_backward_backward,
 )
 _CONVOLVE_TWICE = Operator(
     "convolve_twice(Tensor x, Tensor y, Tensor? w, Tensor gz, Tensor hx, Tensor hy, Tensor hw, Tensor senders,"
-    " Tensor receivers, Tensor structure, Tensor coefficients) -> (Tensor, Tensor, Tensor, Tensor)",
+    " Tensor receivers, Tensor structure, Tensor coefficients, bool ordered) -> (Tensor, Tensor, Tensor, Tensor)",
     run=_run_twice,
+    gpu="triton_convolve:convolve_twice",
     shapes=lambda x, y, w, gz, *_: tuple(_like(x, y, w, gz)),
     setup=_setup,
     backward=_third,

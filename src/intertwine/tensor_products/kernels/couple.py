@@ -17,8 +17,13 @@ from intertwine.tensor_products.kernels.operator import Operator
 
 
 def couple(x: Tensor, y: Tensor, w: Tensor | None, structure: Tensor, coefficients: Tensor, dim: int) -> Tensor:
-    """The product of x `batch dim1 channel`, y `batch dim2 #channel`, w `#batch paths #channel`: `batch dim channel`."""
+    """The product of x `batch dim1 channel` and y `batch dim2 #channel` with weights w `#batch paths #channel`."""
     return _COUPLE(x, y, w, structure, coefficients, dim)
+
+
+def takes(x: Tensor, y: Tensor, w: Tensor | None = None) -> bool:
+    """Whether the kernel runs on these."""
+    return _COUPLE.takes(x, y, w)
 
 
 def _run(x: Tensor, y: Tensor, w: Tensor | None, structure: Tensor, coefficients: Tensor, dim: int) -> Tensor:

@@ -13,14 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from intertwine.tensor_products.kernels.library import ISAS, active_isa, address, available, kernel
+from intertwine.tensor_products.kernels.library import address, kernel
 from intertwine.tensor_products.kernels.operator import Operator
 
 
 def takes(x: Tensor, y: Tensor) -> bool:
-    """Whether the kernel runs on these: compiled for the CPU, y with the channels of x or one."""
-    on_cpu = x.device.type == "cpu" and active_isa() in ISAS
-    return on_cpu and available(x, y) and y.shape[-1] in (1, x.shape[-1])
+    """Whether the kernel runs on these: y has the channels of x or one."""
+    return _DECOMPOSE.takes(x, y) and y.shape[-1] in (1, x.shape[-1])
 
 
 def decompose(x: Tensor, y: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:

@@ -87,15 +87,20 @@ def using(isa: str | None) -> Iterator[None]:
         _ISA.reset(token)
 
 
-def available(*tensors: Tensor | None) -> bool:
-    """Whether kernels take these tensors: on the CPU or one GPU, all float32 or float64, kernels here and in use."""
+def available(*tensors: Tensor | None, gpu: bool = False) -> bool:
+    """Whether kernels take these tensors: on the CPU or one GPU, all float32 or float64, kernels here and in use.
+
+    Args:
+        gpu: whether the kernel asked for has a form in Triton; `Operator.takes` knows.
+    """
     present = [each for each in tensors if each is not None]
     dtype, device = present[0].dtype, present[0].device
     if dtype not in SUFFIXES or any(each.dtype != dtype or each.device != device for each in present):
         return False
     if device.type == "cpu":
-        return active_isa() is not None
-    return device.type == "cuda" and active_on_gpu()
+        isa = active_isa()
+        return isa is not None and (gpu or isa != TRITON)
+    return gpu and device.type == "cuda" and active_on_gpu()
 
 
 def kernel(name: str, dtype: torch.dtype) -> Callable[..., None]:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from intertwine.tensor_products.kernels.library import TRITON, active_isa
+from intertwine.tensor_products.kernels.library import TRITON, active_isa, available
 
 PLAIN = (Tensor, nn.Parameter)
 LIBRARY = torch.library.Library("intertwine", "DEF")
@@ -48,7 +48,7 @@ class Operator:
         torch.library.register_fake(f"intertwine::{name}", shapes)
         torch.library.register_autograd(f"intertwine::{name}", backward, setup_context=setup)
         self.registered = getattr(torch.ops.intertwine, name).default
-        self.run = run
+        self.run, self.on_gpu = run, gpu is not None
 
         def forward(ctx: Any, *inputs: Any) -> Any:  # a separate setup_context would cost ten microseconds more
             output = run(*inputs)
@@ -58,6 +58,10 @@ class Operator:
         members = {"forward": forward, "backward": backward}
         kind = type(name, (torch.autograd.Function,), {key: staticmethod(value) for key, value in members.items()})
         self.eager: Callable[..., Any] = kind.apply  # type: ignore[attr-defined]
+
+    def takes(self, *tensors: Tensor | None) -> bool:
+        """Whether it runs on these tensors, `available`; those on a GPU only if there is a kernel for one."""
+        return available(*tensors, gpu=self.on_gpu)
 
     def __call__(self, *inputs: Any) -> Any:
         """Run at once on plain tensors; on others, such as the fakes of a compiler, as the registered operator."""
