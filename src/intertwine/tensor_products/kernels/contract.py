@@ -28,8 +28,8 @@ def _sorted(element: Tensor, elements: int) -> tuple[Tensor, Tensor]:
     first, order, *rest = (element.new_empty(size) for size in (elements + 1, len(element), elements + 1, len(element)))
     if not sort_edges(element, element, elements, first, order, *rest):
         raise IndexError(
-            f"Contraction: expected elements from 0 to {elements - 1}, those that it has weights for, came indices from "
-            f"{int(element.min())} to {int(element.max())}. Check that model and graph were made for the same elements."
+            f"Contraction: expected elements from 0 to {elements - 1}, those that it has weights for, came indices "
+            f"from {int(element.min())} to {int(element.max())}. Check that model and graph list the same elements."
         )
     return first, order
 
