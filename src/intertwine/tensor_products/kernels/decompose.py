@@ -81,6 +81,7 @@ def _backward_backward(ctx: Any, hx: Tensor, hy: Tensor) -> tuple[Tensor | None,
 _DECOMPOSE = Operator(
     "decompose(Tensor x, Tensor y, Tensor A, Tensor B, Tensor C) -> Tensor",
     run=_run,
+    gpu="triton_decompose:decompose",
     shapes=lambda x, y, A, B, C: x.new_empty(x.shape[0], C.shape[1], x.shape[2]),
     setup=_setup,
     backward=_backward,
@@ -88,6 +89,7 @@ _DECOMPOSE = Operator(
 _DECOMPOSE_BACKWARD = Operator(
     "decompose_backward(Tensor x, Tensor y, Tensor gz, Tensor A, Tensor B, Tensor C) -> (Tensor, Tensor)",
     run=_run_backward,
+    gpu="triton_decompose:decompose_backward",
     shapes=lambda x, y, gz, A, B, C: (
         torch.empty_like(x, memory_format=torch.contiguous_format),
         torch.empty_like(y, memory_format=torch.contiguous_format),
