@@ -13,9 +13,12 @@ from intertwine.o3.irreps import Irreps
 from intertwine.tensor_products.base import TensorProduct
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
 from intertwine.tensor_products.gaunt import Gaunt
+from intertwine.tensor_products.kernels.library import available, using
 from intertwine.tensor_products.sphere_function import SphereFunction
 from intertwine.tensor_products.sphere_grid import GridTransform
 from intertwine.testing import check_tensor_product
+
+needs_kernels = pytest.mark.skipif(not available(torch.zeros(1)), reason="no compiled kernels: no C++ compiler")
 
 
 @pytest.mark.parametrize("name", PRODUCTS)
@@ -108,6 +111,14 @@ def test_check_refuses_a_grid_that_is_too_coarse():
     check_tensor_product(product)
     for leg in ("leg1", "leg2", "leg3"):
         setattr(product, leg, SphereFunction(Irreps("0e+1o+2e"), lambda part: GridTransform(part, smallest_grid(4))))
+    with using(None), pytest.raises(AssertionError, match="equivariance"):
+        check_tensor_product(product)
+
+
+@needs_kernels
+def test_check_refuses_rings_with_the_wrong_weights():
+    product = Gaunt("0e+1o+2e", "0e+1o+2e", "0e+1o+2e")
+    product.rings.exact["numbers"][0] *= 1.01
     with pytest.raises(AssertionError, match="equivariance"):
         check_tensor_product(product)
 

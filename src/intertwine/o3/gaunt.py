@@ -1,12 +1,13 @@
 """Integrals of three harmonics, unchanged by O(3) on their `dim` axes; adds the product and bracket of functions."""
 
 import math
+from functools import cache
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from intertwine.o3.clebsch_gordan import check_triangle, complex_clebsch_gordan, real_wigner_3j, wigner_3j
+from intertwine.o3.clebsch_gordan import check_triangle, complex_clebsch_gordan, wigner_3j
 
 
 def gaunt(
@@ -56,9 +57,21 @@ def gaunt_factor(l1: int, l2: int, l3: int) -> float:
         (0.691, 0.0)
     """
     check_triangle(l1, l2, l3, "gaunt_factor")
-    return _root(l1, l2, l3) * float(real_wigner_3j(l1, l2, l3)[l1, l2, l3])
+    return _root(l1, l2, l3) * _at_the_pole(l1, l2, l3)
 
 
+@cache
+def _at_the_pole(l1: int, l2: int, l3: int) -> float:
+    """wigner_3j[m = 0, 0, 0], by Racah's closed form; the real coupling is never negative there."""
+    total, f = l1 + l2 + l3, math.factorial
+    if total % 2:
+        return 0.0
+    half = total // 2
+    root = math.sqrt(f(total - 2 * l1) * f(total - 2 * l2) * f(total - 2 * l3) / f(total + 1))
+    return root * (f(half) / (f(half - l1) * f(half - l2) * f(half - l3)))
+
+
+@cache
 def bracket_factor(l1: int, l2: int, l3: int) -> float:
     r"""Number by which `poisson_bracket` differs from `wigner_3j`; zero when l1 + l2 + l3 is even.
 

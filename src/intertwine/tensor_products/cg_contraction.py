@@ -9,9 +9,8 @@ from torch import Tensor, nn
 
 from intertwine.o3.constants import Constants
 from intertwine.o3.irreps import Irreps, IrrepsError
-from intertwine.tensor_products.kernels.contract import contract
+from intertwine.tensor_products.kernels.contract import contract, takes
 from intertwine.tensor_products.kernels.contraction_table import contraction_table
-from intertwine.tensor_products.kernels.library import available
 from intertwine.tensor_products.symmetric_power import Monomials, exponents, symmetric_power
 
 
@@ -83,7 +82,7 @@ class ClebschGordanContraction(nn.Module):
         self, x: Float[Tensor, "node dim_in channel"], element: Int[Tensor, "node"]
     ) -> Float[Tensor, "node dim_out channel"]:
         """Contract the feature of every node with itself."""
-        if available(x, self.weights):
+        if takes(x, self.weights):
             table = (self.get_buffer("structure"), self.tables.like(x, "compiled"))
             return contract(x, self.weights, element, *table, self.irreps_out.dim)
         return self.readable(x, element)

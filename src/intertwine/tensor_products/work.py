@@ -1,14 +1,16 @@
 """The work inside a map, operation by operation, counted without doing it. Counts only; no group acts here."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log2, prod
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from intertwine.tensor_products.kernels.operator import FLOPS
 
 GEMMS = {"mm", "bmm", "addmm", "baddbmm"}
 Kind = Literal["gemm", "fft", "coupling", "stream"]
@@ -27,7 +29,7 @@ class Operation:
 
     name: str
     kind: Kind
-    """Matrix product, Fourier transform, compiled coupling table, or a pass over memory."""
+    """Matrix product, Fourier transform, kernel of ours, or a pass over memory."""
     flops: int
     width: int
     """Of a matrix product: its smallest side, which decides how fast it runs."""
@@ -80,20 +82,19 @@ class _Watch(TorchDispatchMode):
             and not name.startswith(("_unsafe_view", "empty", "new_empty"))
         ):
             given, made = _tensors(args), _tensors([result])
-            self.found.append(_operation(func.namespace, name, given, made))
+            operation = _operation(name, given, made)
+            if func.namespace == "intertwine":
+                with unset_fake_temporarily():  # tables are real, and are looked into
+                    operation = replace(operation, kind="coupling", flops=FLOPS[name](*args))
+            self.found.append(operation)
         return result
 
 
-def _operation(namespace: str, name: str, given: Sequence[Tensor], made: Sequence[Tensor]) -> Operation:
+def _operation(name: str, given: Sequence[Tensor], made: Sequence[Tensor]) -> Operation:
     read, written = sum(map(_bytes, given)), sum(map(_bytes, made))
     size = sum(each.numel() for each in made)
     kind, flops, width = "stream", size, 0
-    if namespace == "intertwine":
-        numbers = max((each.numel() for each in given if each.dim() == 1 and each.is_floating_point()), default=1)
-        items = max(prod((each.shape[0], each.shape[-1])) for each in (*given, *made) if each.dim() > 1)
-        passes = 1 + 2 * ("backward" in name) + 5 * ("twice" in name)
-        kind, flops = "coupling", 2 * numbers * items * passes
-    elif name in GEMMS:
+    if name in GEMMS:
         left, right = given[-2:]
         kind, flops = "gemm", 2 * size * left.shape[-1]
         width = min(left.shape[-2], left.shape[-1], right.shape[-1])

@@ -17,6 +17,11 @@ from intertwine.tensor_products.kernels.library import address, kernel, sort_edg
 from intertwine.tensor_products.kernels.operator import Operator
 
 
+def takes(x: Tensor, w: Tensor) -> bool:
+    """Whether the kernel runs on these."""
+    return _CONTRACT.takes(x, w)
+
+
 def contract(x: Tensor, w: Tensor, element: Tensor, structure: Tensor, coefficients: Tensor, dim: int) -> Tensor:
     """The contraction of x `node dim_in channel` with weights w `element weight channel`: `node dim channel`."""
     return _CONTRACT(x, w, element, structure, coefficients, dim)
@@ -105,6 +110,12 @@ def _third(ctx: Any, *_: Tensor) -> Any:
     )
 
 
+def _work(structure: Tensor, x: Tensor) -> int:
+    """Of one evaluation: a multiplication for every product, one with an addition for every entry."""
+    products, entries = structure[3:5].tolist()
+    return x.shape[0] * x.shape[2] * (products + 2 * entries)
+
+
 def _like(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(torch.empty_like(each, memory_format=torch.contiguous_format) for each in tensors)
 
@@ -115,6 +126,7 @@ _CONTRACT = Operator(
     shapes=lambda x, w, element, structure, coefficients, dim: x.new_empty(x.shape[0], dim, x.shape[2]),
     setup=_setup,
     backward=_backward,
+    flops=lambda x, w, element, structure, *_: _work(structure, x),
 )
 _CONTRACT_BACKWARD = Operator(
     "contract_backward(Tensor x, Tensor w, Tensor gz, Tensor element, Tensor structure, Tensor coefficients)"
@@ -123,6 +135,7 @@ _CONTRACT_BACKWARD = Operator(
     shapes=lambda x, w, gz, *_: _like(x, w),
     setup=_setup,
     backward=_backward_backward,
+    flops=lambda x, w, gz, element, structure, *_: 3 * _work(structure, x),
 )
 _CONTRACT_TWICE = Operator(
     "contract_twice(Tensor x, Tensor w, Tensor gz, Tensor hx, Tensor hw, Tensor element, Tensor structure,"
@@ -131,4 +144,5 @@ _CONTRACT_TWICE = Operator(
     shapes=lambda x, w, gz, *_: _like(x, w, gz),
     setup=_setup,
     backward=_third,
+    flops=lambda x, w, gz, hx, hw, element, structure, *_: 8 * _work(structure, x),
 )

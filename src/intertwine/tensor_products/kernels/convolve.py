@@ -204,6 +204,13 @@ def _like(*tensors: Tensor | None) -> list[Tensor]:
     ]
 
 
+def _work(x: Tensor, y: Tensor, w: Tensor | None, structure: Tensor, coefficients: Tensor, times: int) -> int:
+    """Of every edge: a matrix from the filter, then this matrix and the weights on the features; `times` over."""
+    entries = int(structure[5])
+    paths = 0 if w is None else w.shape[1]
+    return 2 * y.shape[0] * (coefficients.numel() + (entries + paths) * x.shape[2]) * times
+
+
 _CONVOLVE = Operator(
     "convolve(Tensor x, Tensor y, Tensor? w, Tensor senders, Tensor receivers, Tensor structure, Tensor coefficients,"
     " int dim, bool ordered) -> Tensor",
@@ -214,6 +221,7 @@ _CONVOLVE = Operator(
     ),
     setup=_setup,
     backward=_backward,
+    flops=lambda x, y, w, senders, receivers, structure, coefficients, *_: _work(x, y, w, structure, coefficients, 1),
 )
 _CONVOLVE_BACKWARD = Operator(
     "convolve_backward(Tensor x, Tensor y, Tensor? w, Tensor gz, Tensor senders, Tensor receivers, Tensor structure,"
@@ -223,6 +231,9 @@ _CONVOLVE_BACKWARD = Operator(
     shapes=lambda x, y, w, gz, *_: tuple(_like(x, y, w)),
     setup=_setup,
     backward=_backward_backward,
+    flops=lambda x, y, w, gz, senders, receivers, structure, coefficients, *_: _work(
+        x, y, w, structure, coefficients, 3
+    ),
 )
 _CONVOLVE_TWICE = Operator(
     "convolve_twice(Tensor x, Tensor y, Tensor? w, Tensor gz, Tensor hx, Tensor hy, Tensor hw, Tensor senders,"
@@ -232,4 +243,7 @@ _CONVOLVE_TWICE = Operator(
     shapes=lambda x, y, w, gz, *_: tuple(_like(x, y, w, gz)),
     setup=_setup,
     backward=_third,
+    flops=lambda x, y, w, gz, hx, hy, hw, senders, receivers, structure, coefficients, *_: _work(
+        x, y, w, structure, coefficients, 8
+    ),
 )

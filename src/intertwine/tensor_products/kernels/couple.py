@@ -139,6 +139,11 @@ def _third(ctx: Any, *_: Tensor) -> Any:
     )
 
 
+def _work(x: Tensor, coefficients: Tensor, times: int) -> int:
+    """Of every sample and channel: one multiplication and addition for a number of the table, `times` over."""
+    return 2 * coefficients.numel() * x.shape[0] * x.shape[2] * times
+
+
 _COUPLE = Operator(
     "couple(Tensor x, Tensor y, Tensor? w, Tensor structure, Tensor coefficients, int dim) -> Tensor",
     run=_run,
@@ -146,6 +151,7 @@ _COUPLE = Operator(
     shapes=lambda x, y, w, structure, coefficients, dim: x.new_empty(x.shape[0], dim, x.shape[2]),
     setup=_setup,
     backward=_backward,
+    flops=lambda x, y, w, structure, coefficients, dim: _work(x, coefficients, 1),
 )
 _COUPLE_BACKWARD = Operator(
     "couple_backward(Tensor x, Tensor y, Tensor? w, Tensor gz, Tensor structure, Tensor coefficients)"
@@ -159,6 +165,7 @@ _COUPLE_BACKWARD = Operator(
     ),
     setup=_setup_backward,
     backward=_backward_backward,
+    flops=lambda x, y, w, gz, structure, coefficients: _work(x, coefficients, 3),
 )
 _COUPLE_TWICE = Operator(
     "couple_twice(Tensor x, Tensor y, Tensor? w, Tensor gz, Tensor hx, Tensor hy, Tensor hw,"
@@ -173,4 +180,5 @@ _COUPLE_TWICE = Operator(
     ),
     setup=_setup_backward,
     backward=_third,
+    flops=lambda x, y, w, gz, hx, hy, hw, structure, coefficients: _work(x, coefficients, 8),
 )

@@ -7,12 +7,12 @@ so two operators are closed under derivatives of any order.
 """
 
 import ctypes
-from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from intertwine.tensor_products.kernels.features import trilinear_features
 from intertwine.tensor_products.kernels.library import address, kernel
 from intertwine.tensor_products.kernels.operator import Operator
 
@@ -31,7 +31,7 @@ def _run(x: Tensor, y: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
     x, y = x.contiguous(), y.contiguous()
     z = x.new_empty(x.shape[0], C.shape[1], x.shape[2])
     if z.numel():
-        given = (_layout(x.shape, y.shape, C.shape[1]), ctypes.c_int64(len(A)))
+        given = (trilinear_features(x.shape, y.shape, C.shape[1]), ctypes.c_int64(len(A)))
         places = [address(each) for each in (A, B, C, x, y, z)]
         kernel("decompose", x.dtype)(*given, *places, torch.get_num_threads())
     return z
@@ -42,23 +42,10 @@ def _run_backward(x: Tensor, y: Tensor, gz: Tensor, A: Tensor, B: Tensor, C: Ten
     x, y, gz = x.contiguous(), y.contiguous(), gz.contiguous()
     gx, gy = torch.empty_like(x), x.new_empty(x.shape[0], y.shape[1], x.shape[2])
     if gz.numel():
-        given = (_layout(x.shape, y.shape, C.shape[1]), ctypes.c_int64(len(A)))
+        given = (trilinear_features(x.shape, y.shape, C.shape[1]), ctypes.c_int64(len(A)))
         places = [address(each) for each in (A, B, C, x, y, gz, gx, gy)]
         kernel("decompose_backward", x.dtype)(*given, *places, torch.get_num_threads())
     return gx, gy if gy.shape == y.shape else gy.sum_to_size(y.shape)
-
-
-@lru_cache(maxsize=1024)
-def _layout(x: tuple[int, ...], y: tuple[int, ...], dim3: int) -> ctypes.Array[ctypes.c_int64]:
-    """Rows, strides of batch, row and channel, channels, items, of x, y, z and the gradients of x and y."""
-    (batch, dim1, channels), dim2 = x, y[1]
-
-    def lying(rows: int, broadcast: bool = False) -> tuple[int, ...]:
-        width = 1 if broadcast else channels
-        return rows, rows * width, width, 0 if broadcast and channels > 1 else 1, channels, batch * channels
-
-    lines = (*lying(dim1), *lying(dim2, broadcast=y[2] == 1), *lying(dim3), *lying(dim1), *lying(dim2))
-    return (ctypes.c_int64 * 30)(*lines)
 
 
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -78,6 +65,11 @@ def _backward_backward(ctx: Any, hx: Tensor, hy: Tensor) -> tuple[Tensor | None,
     return dx, dy, dz, None, None, None
 
 
+def _work(x: Tensor, *factors: Tensor) -> int:
+    """Of small matrix products with these factors, each on every sample and channel."""
+    return 2 * sum(each.numel() for each in factors) * x.shape[0] * x.shape[2]
+
+
 _DECOMPOSE = Operator(
     "decompose(Tensor x, Tensor y, Tensor A, Tensor B, Tensor C) -> Tensor",
     run=_run,
@@ -85,6 +77,7 @@ _DECOMPOSE = Operator(
     shapes=lambda x, y, A, B, C: x.new_empty(x.shape[0], C.shape[1], x.shape[2]),
     setup=_setup,
     backward=_backward,
+    flops=lambda x, y, A, B, C: _work(x, A, B, C),
 )
 _DECOMPOSE_BACKWARD = Operator(
     "decompose_backward(Tensor x, Tensor y, Tensor gz, Tensor A, Tensor B, Tensor C) -> (Tensor, Tensor)",
@@ -96,4 +89,5 @@ _DECOMPOSE_BACKWARD = Operator(
     ),
     setup=_setup,
     backward=_backward_backward,
+    flops=lambda x, y, gz, A, B, C: _work(x, A, B, C, A, B),
 )

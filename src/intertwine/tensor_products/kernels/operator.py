@@ -12,6 +12,8 @@ from intertwine.tensor_products.kernels.library import TRITON, active_isa, avail
 
 PLAIN = (Tensor, nn.Parameter)
 LIBRARY = torch.library.Library("intertwine", "DEF")
+FLOPS: dict[str, Callable[..., int]] = {}
+"""Floating-point operations of a call, by operator, from its arguments."""
 
 
 class Operator:
@@ -27,6 +29,7 @@ class Operator:
         shapes: the same on fake tensors: empty results of the right shapes.
         setup: what to keep for `backward`: `setup(ctx, inputs, output)`.
         backward: gradients of the inputs, itself made of differentiable operators: `backward(ctx, *grads)`.
+        flops: floating-point operations of a call with these arguments.
     """
 
     def __init__(
@@ -37,9 +40,11 @@ class Operator:
         shapes: Callable[..., Any],
         setup: Callable[[Any, Any, Any], None],
         backward: Callable[..., Any],
+        flops: Callable[..., int] = lambda *_: 0,
         gpu: str | None = None,
     ):
         name = schema[: schema.index("(")]
+        FLOPS[name] = flops
         LIBRARY.define(schema)
         on_gpu = _refused(name) if gpu is None else _imported(gpu)
         LIBRARY.impl(name, on_gpu, "CUDA")
