@@ -1,4 +1,4 @@
-"""cuequivariance's side of rows A, B and C on the CPU, where its method is "naive", as a script for `serve.py`."""
+"""cuequivariance's side of rows A, B and C, as a script for `serve.py`; on a GPU `METHOD` is "uniform_1d"."""
 
 from functools import cache
 
@@ -6,6 +6,9 @@ import cuequivariance as cue
 import cuequivariance_torch as cuet
 import torch
 from torch_passes import torch_passes
+
+METHOD = "naive"
+"""On the CPU it has no other."""
 
 
 def start(threads):
@@ -28,7 +31,7 @@ def irreps(text, channels=1):
 def full_product(case, inputs):
     kept = [ir for _, ir in irreps(case["irreps_out"])]
     descriptor = cue.descriptors.full_tensor_product(irreps(case["irreps_in1"]), irreps(case["irreps_in2"]), kept)
-    product = cuet.SegmentedPolynomial(descriptor.polynomial, method="naive")
+    product = cuet.SegmentedPolynomial(descriptor.polynomial, method=METHOD)
     x, y = inputs["x"], inputs["y"]
     return torch_passes(lambda: product([x, y])[0], {"x": x, "y": y}, inputs["cotangent"])
 
@@ -39,7 +42,7 @@ def convolution(case, inputs):
     kept = [ir for _, ir in irreps(case["irreps_out"])]
     product = cuet.ChannelWiseTensorProduct(
         irreps(case["irreps_in1"], channels), irreps(case["irreps_in2"]), kept, layout=cue.ir_mul,
-        shared_weights=False, internal_weights=False, method="naive",
+        shared_weights=False, internal_weights=False, method=METHOD, device=inputs["x"].device,
     )  # fmt: skip
     x, filters, weight = inputs["x"].flatten(1), inputs["filter"], inputs["weight"].flatten(1)
     senders, receivers = inputs["senders"], inputs["receivers"]
@@ -52,7 +55,7 @@ def convolution(case, inputs):
 
 
 def contraction(case, inputs):
-    module, channels = _contraction(case).float(), case["channels"]
+    module, channels = _contraction(case).to(inputs["x"].device, torch.float32), case["channels"]
     module.weight.data = inputs["weight"]
     x, element = inputs["x"].flatten(1), inputs["element"].to(torch.int32)
     leaves = {"x": x, "weight": module.weight}
@@ -82,15 +85,15 @@ def contraction_basis(case, inputs):
 
 
 @cache
-def _built(irreps_in, irreps_out, channels, correlation, elements):
+def _built(method, irreps_in, irreps_out, channels, correlation, elements):
     return cuet.SymmetricContraction(
         irreps(irreps_in, channels), irreps(irreps_out, channels),
-        contraction_degree=correlation, num_elements=elements, layout=cue.ir_mul, method="naive",
+        contraction_degree=correlation, num_elements=elements, layout=cue.ir_mul, method=method,
     )  # fmt: skip
 
 
 def _contraction(case):
-    return _built(*(case[name] for name in ("irreps_in", "irreps_out", "channels", "correlation", "elements")))
+    return _built(METHOD, *(case[name] for name in ("irreps_in", "irreps_out", "channels", "correlation", "elements")))
 
 
 def unflat(channels):

@@ -74,7 +74,7 @@ def _product(case, inputs):
     product = o3.TensorProduct(
         irreps_in, case["irreps_in2"], irreps_out, [(*path, "uvu", True) for path in case["paths"]],
         shared_weights=False, internal_weights=False,
-    )  # fmt: skip
+    ).to(inputs["x"].device)  # fmt: skip
     x = to_e3nn(inputs["x"], case["irreps_in1"])
     exports = {"z": lambda z: from_e3nn(z, case["irreps_out"]), "x": lambda x: from_e3nn(x, case["irreps_in1"])}
     return product, x, inputs["filter"], exports

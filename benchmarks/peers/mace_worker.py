@@ -21,7 +21,7 @@ def build(row, case, inputs):
 
 def contraction(case, inputs):
     """x is `node channel dim` there, elements are one-hot, and every order and irrep has weights of its own."""
-    module = _contraction(case)
+    module = _contraction(case).to(inputs["x"].device)
     parameters = _parameters(module)
     for parameter, values in zip(parameters, inputs["weight"].split([p.shape[1] for p in parameters], dim=1)):
         parameter.data = values.contiguous()

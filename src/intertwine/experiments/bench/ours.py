@@ -59,7 +59,7 @@ def one_channel(product: torch.nn.Module, inputs: dict[str, Tensor]) -> Passes:
 
 
 def convolution(case: dict, inputs: dict[str, Tensor]) -> Passes:
-    """Row B."""
+    """Row B; the variant "atomic" may add messages up in any order, which a GPU does."""
     layer, x, filters, edges = _convolution(case, inputs)
     weight = inputs["weight"]
     return torch_passes(
@@ -113,14 +113,16 @@ def _tabulated(case: dict, network: MLP, length: Tensor, convolve: Convolution, 
 
 def _convolution(case: dict, inputs: dict[str, Tensor]):
     types = (case["irreps_in1"], case["irreps_in2"], case["irreps_out"])
-    module = Convolution(ClebschGordan(*types, paths=case["paths"], weights="external"))
+    product = ClebschGordan(*types, paths=case["paths"], weights="external")
+    module = Convolution(product, deterministic=case.get("variant") != "atomic").to(inputs["x"].device)
     edges = (inputs["senders"], inputs["receivers"])
     return module, inputs["x"], inputs["filter"].unsqueeze(-1), edges
 
 
 def contraction(case: dict, inputs: dict[str, Tensor]) -> Passes:
     """Row C."""
-    module, x, element = _contraction(case), inputs["x"], inputs["element"]
+    x, element = inputs["x"], inputs["element"]
+    module = _contraction(case).to(x.device)
     module.weights.data = inputs["weight"]
     leaves = {"x": x, "weight": module.weights}
     return torch_passes(lambda: module(x, element), leaves, inputs["cotangent"], force="x")

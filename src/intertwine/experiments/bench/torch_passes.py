@@ -53,7 +53,7 @@ def torch_passes(
     def export(found: dict[str, Tensor]) -> dict[str, Any]:
         names = {name: name if name == "z" else f"gradient of {name}" for name in found}
         return {
-            names[name]: (exports or {}).get(name, torch.Tensor.detach)(value).detach().numpy()
+            names[name]: (exports or {}).get(name, torch.Tensor.detach)(value).detach().cpu().numpy()
             for name, value in found.items()
         }
 
