@@ -6,15 +6,21 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from intertwine.o3.irreps import Irreps
 from intertwine.tensor_products.cg_contraction import ClebschGordanContraction
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
 from intertwine.tensor_products.convolution import Convolution
+from intertwine.tensor_products.coupled_form import CoupledForm
 from intertwine.tensor_products.cp import CP
+from intertwine.tensor_products.gaunt import Gaunt
+from intertwine.tensor_products.gaunt_filter import gaunt_couplings
 from intertwine.tensor_products.kernels import contract, convolve, couple, decompose, library
 from intertwine.tensor_products.kernels.library import active_isa, has_triton, using
 from intertwine.tensor_products.kernels.operator import Operator
 
 NUMBER, MODE = count(), FakeTensorMode()
+CONVOLUTION = Convolution(ClebschGordan("0e", "0e+1o", weights="external"))
+THREE = (Irreps("0e+1o"),) * 3
 PRODUCTS = {
     "couple": lambda: (ClebschGordan("0e+1o", "0e+1o"), couple._COUPLE, [(3, 4, 2), (3, 4, 2)]),
     "convolve": lambda: (
@@ -105,3 +111,44 @@ def test_on_a_gpu_a_product_runs_in_its_kernel_or_on_its_twin(name, triton, monk
     with Names() as calls, nullcontext() if triton and kernel.on_gpu else pytest.raises(Twin):
         assert moved(module)(*inputs).device.type == "cuda"
     assert (f"intertwine.{name}.default" in calls.names) == (triton and kernel.on_gpu)
+
+
+def along(*features):
+    """A graph of five edges between three nodes."""
+    return *features, torch.tensor([0, 1, 2, 2, 0]), torch.tensor([1, 0, 0, 1, 2])
+
+
+WRONG = {
+    "rows of x": (ClebschGordan("0e+1o", "0e+1o"), (torch.ones(5, 3, 2), torch.ones(5, 4, 2))),
+    "rows of y": (
+        CoupledForm(THREE, gaunt_couplings(THREE, torch.ones(2, 2), False)),
+        (torch.ones(5, 4, 2), torch.ones(5, 1, 2)),
+    ),
+    "channels": (ClebschGordan("0e+1o", "0e+1o"), (torch.ones(5, 4, 3), torch.ones(5, 4, 2))),
+    "rows of a decomposed x": (CP("0e+1o", "0e+1o", "0e+1o"), (torch.ones(5, 3, 2), torch.ones(5, 4, 2))),
+    "no weight": (CONVOLUTION, along(torch.ones(3, 1, 2), torch.ones(5, 4, 1), None)),
+    "rows of a weight": (CONVOLUTION, along(torch.ones(3, 1, 2), torch.ones(5, 4, 1), torch.ones(5, 1, 2))),
+    "edges of a weight": (CONVOLUTION, along(torch.ones(3, 1, 2), torch.ones(5, 4, 1), torch.ones(4, 2, 2))),
+    "edges of a filter": (CONVOLUTION, along(torch.ones(3, 1, 2), torch.ones(6, 4, 1), torch.ones(5, 2, 2))),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_shape_is_refused_and_no_kernel_reads_past_the_end_of_it(name):
+    product, inputs = WRONG[name]
+    with pytest.raises((RuntimeError, ValueError, TypeError)):
+        product(*inputs)
+
+
+@pytest.mark.parametrize("filters", ["0e+3o", "3o+0e"])
+def test_weights_of_entries_that_reach_nothing_do_not_shift_the_others(filters):
+    product = Gaunt("0e", filters, "0e", legs=(2,), weights="external")
+    features = [torch.randn(3, 1, 2), torch.randn(5, 8, 1), torch.randn(5, 2, 2)]
+
+    def gradients():
+        given = [each.clone().requires_grad_() for each in features]
+        return torch.autograd.grad(Convolution(product)(*along(*given)).square().sum(), given)
+
+    found = gradients()
+    with using(None):
+        assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(found, gradients(), strict=True))

@@ -15,7 +15,7 @@ from intertwine.tensor_products.kernels.library import using
 CASES = {
     "weights of every edge": dict(product=("0e+1o", "1o", "0e+1o+1e")),
     "paths that meet": dict(product=("0e+2x1o", "0e+1o", "0e+1o"), channels=1),
-    "weights of whole entries": dict(product=("0e+1o", "0e+1o", "0e+1o"), gaunt=True),
+    "weights of filter entries": dict(product=("0e+1o", "0e+1o", "0e+1o"), gaunt=True),
     "no weights, one channel": dict(product=("1o", "1o", "1e"), weights="none", channels=1),
     "one node, more edges than one block holds": dict(product=("1o", "1o", "0e"), edges=20, nodes=1, channels=2),
     "no edges": dict(product=("0e+1o", "0e+1o", "0e+1o"), edges=0),
@@ -25,7 +25,7 @@ FORMS = {"ordered": True, "atomic": False}
 
 def case(device, dtype, product, weights="external", nodes=3, edges=5, channels=3, gaunt=False):
     """Both forms of the convolution, its features, and edges that lie apart in memory."""
-    made = Gaunt(*product, legs=(1,), weights=weights) if gaunt else ClebschGordan(*product, weights=weights)
+    made = Gaunt(*product, legs=(2,), weights=weights) if gaunt else ClebschGordan(*product, weights=weights)
     forms = {name: Convolution(made, deterministic=flag).to(device, dtype) for name, flag in FORMS.items()}
     generator = torch.Generator().manual_seed(0)
     shapes = [(nodes, made.irreps_in1.dim, channels), (edges, made.irreps_in2.dim, 1)]

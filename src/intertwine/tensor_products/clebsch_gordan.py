@@ -111,7 +111,7 @@ class ClebschGordan(TensorProduct):
                 row_path += [member.weight] * irreps_out[member.out].dim
                 row_out += range(slices3[member.out].start, slices3[member.out].stop)
         self.tables = Constants(compiled=compiled.coefficients, **tables)
-        self.dim_out = irreps_out.dim
+        self.dim_out, self.rows = irreps_out.dim, (irreps_in1.dim, irreps_in2.dim, len(self.paths))
         self.register_buffer("structure", compiled.structure, persistent=False)
         self.register_buffer("row_path", torch.tensor(row_path), persistent=False)
         self.register_buffer("row_out", torch.tensor(row_out), persistent=False)
@@ -124,7 +124,7 @@ class ClebschGordan(TensorProduct):
     ) -> Float[Tensor, "*batch dim3 channel"]:
         """Couple all pairs of entries: in the compiled kernel where there is one, else as `readable` does."""
         weight = self.effective_weight(weight)
-        return self.compiled(x, y, weight) if takes(x, y, weight) else self.readable(x, y, weight)
+        return self.compiled(x, y, weight) if takes(x, y, weight, self.rows) else self.readable(x, y, weight)
 
     def compiled(self, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
         """The fast path: one pass over the data, derivatives included."""

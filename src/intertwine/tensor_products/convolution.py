@@ -49,9 +49,12 @@ class Convolution(nn.Module):
         self.deterministic = deterministic
         self.product = product.filter_form()
         self.dim_out = product.irreps_out.dim
-        self.fused = isinstance(self.product, FilterForm)
+        self.fused = False
         if isinstance(self.product, FilterForm):
-            form = self.product
+            form, count = self.product, product.weight_count if self.product.weighted else 0
+            self.rows = (product.irreps_in1.dim, product.irreps_in2.dim, count)
+            # the kernel knows only weights that some coupling has
+            self.fused = not count or {term.weight for term in form.couplings} == set(range(count))
             table = convolution_table(form.irreps, form.couplings, weighted=form.weighted)
             self.tables = Constants(couplings=table.coefficients)
             self.register_buffer("structure", table.structure, persistent=False)
@@ -65,10 +68,17 @@ class Convolution(nn.Module):
         receivers: Int[Tensor, "edge"],
     ) -> Float[Tensor, "node dim3 channel"]:
         """Pass one round of messages."""
-        if self.fused and takes(x, filter, weight):
+        if self.fused and takes(x, filter, weight) and self._fits(x, filter, weight, senders, receivers):
             table = (self.structure, self.tables.like(x, "couplings"), self.dim_out, self.deterministic)
             return convolve(x, filter.squeeze(-1), weight, senders, receivers, *table)
         return self.readable(x, filter, weight, senders, receivers)
+
+    def _fits(self, x: Tensor, filter: Tensor, weight: Tensor | None, senders: Tensor, receivers: Tensor) -> bool:
+        """Whether all shapes are as declared: kernels trust them, `readable` says what is wrong with others."""
+        dim1, dim2, count = self.rows
+        edges = len(senders)
+        came = (x.shape[1], filter.shape, None if weight is None else weight.shape, len(receivers))
+        return came == (dim1, (edges, dim2, 1), (edges, count, x.shape[2]) if count else None, edges)
 
     def readable(self, x: Tensor, filter: Tensor, weight: Tensor | None, senders: Tensor, receivers: Tensor) -> Tensor:
         """Gather, multiply, scatter."""

@@ -36,7 +36,7 @@ class CoupledForm(nn.Module):
 
     def __init__(self, irreps: tuple[Irreps, Irreps, Irreps], couplings: Sequence[Coupling]):
         super().__init__()
-        self.dims = tuple(each.dim for each in irreps)
+        self.dims = (irreps[0].dim, irreps[1].dim, irreps[2].dim)
         compiled, slices = coupling_table(irreps, couplings), [each.slices() for each in irreps]
         self.pairs, tables = [], {}
         for in1, in2 in sorted({(term.in1, term.in2) for term in couplings}):
@@ -57,7 +57,7 @@ class CoupledForm(nn.Module):
         self, x: Float[Tensor, "*batch dim1 channel"], y: Float[Tensor, "*batch dim2 #channel"]
     ) -> Float[Tensor, "*batch dim3 channel"]:
         """Multiply `x` by `y`."""
-        if not takes(x, y):
+        if not takes(x, y, None, (*self.dims[:2], 0)):
             return self.readable(x, y)
         batch = torch.broadcast_shapes(x.shape[:-2], y.shape[:-2])
         x, y = (each.expand(*batch, *each.shape[-2:]).reshape(-1, *each.shape[-2:]) for each in (x, y))

@@ -119,7 +119,7 @@ class CP(TensorProduct):
         if len(batch) != 1:
             x, y = (each.reshape(math.prod(batch), *each.shape[-2:]) for each in (x, y))
         in1, in2, out = (self.tables.like(x, name) for name in Factors._fields)
-        z = decompose(x, y, in1, in2, out) if takes(x, y) else self.readable(x, y)
+        z = decompose(x, y, in1, in2, out) if takes(x, y, in1, in2) else self.readable(x, y)
         return self.legs.scale(z if len(batch) == 1 else z.reshape(*batch, *z.shape[-2:]), 3, w3)
 
     def readable(

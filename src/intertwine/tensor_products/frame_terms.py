@@ -54,6 +54,8 @@ class FrameTerms(nn.Module):
         middle_in, middle_out = middle_rows(self.orders_in), middle_rows(self.orders_out)
         read = [middle_in[term.in1] + term.order1 for term in terms]
         write = [middle_out[term.out] + term.order3 for term in terms]
+        rows_in = sum(2 * order + 1 for order in self.orders_in)
+        self.rows = (rows_in, len(irreps[1]), 1 + max(term.weight for term in terms))
         written = sorted(set(write))
         write = [written.index(row) for row in write]
         harmonics, weights = [term.harmonic for term in terms], [term.weight for term in terms]
@@ -75,7 +77,7 @@ class FrameTerms(nn.Module):
         weight: Float[Tensor, "*#batch weights #channel"] | None,
     ) -> Float[Tensor, "*batch order3 channel"]:
         """Add up the terms; rows that no term writes are zero."""
-        form = self.compiled if takes(x, pole, weight) else self.readable
+        form = self.compiled if takes(x, pole, weight, self.rows) else self.readable
         z, written = form(x, pole, weight), self.get_buffer("written")
         if len(written) == self.rows_out:
             return z

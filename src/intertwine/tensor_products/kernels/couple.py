@@ -21,9 +21,16 @@ def couple(x: Tensor, y: Tensor, w: Tensor | None, structure: Tensor, coefficien
     return _COUPLE(x, y, w, structure, coefficients, dim)
 
 
-def takes(x: Tensor, y: Tensor, w: Tensor | None = None) -> bool:
-    """Whether the kernel runs on these."""
-    return _COUPLE.takes(x, y, w)
+def takes(x: Tensor, y: Tensor, w: Tensor | None, rows: tuple[int, int, int]) -> bool:
+    """Whether the kernel runs on these: of so many `rows`, w of no less, y and w with the channels of x or one.
+
+    It reads memory where its table points, so that others are left to the twin, which says what is wrong with them.
+    """
+    channels = (1, x.shape[-1])
+    fits = x.shape[-2] == rows[0] and y.shape[-2] == rows[1] and y.shape[-1] in channels
+    if w is not None:
+        fits = fits and w.shape[-2] >= rows[2] and w.shape[-1] in channels
+    return fits and _COUPLE.takes(x, y, w)
 
 
 def _run(x: Tensor, y: Tensor, w: Tensor | None, structure: Tensor, coefficients: Tensor, dim: int) -> Tensor:

@@ -17,9 +17,10 @@ from intertwine.tensor_products.kernels.library import address, kernel
 from intertwine.tensor_products.kernels.operator import Operator
 
 
-def takes(x: Tensor, y: Tensor) -> bool:
-    """Whether the kernel runs on these: y has the channels of x or one."""
-    return _DECOMPOSE.takes(x, y) and y.shape[-1] in (1, x.shape[-1])
+def takes(x: Tensor, y: Tensor, A: Tensor, B: Tensor) -> bool:
+    """Whether the kernel runs on these: with the rows of their factors, and y with the channels of x or one."""
+    fits = x.shape[1] == A.shape[1] and y.shape[1] == B.shape[1] and len(x) == len(y)
+    return fits and y.shape[-1] in (1, x.shape[-1]) and _DECOMPOSE.takes(x, y)
 
 
 def decompose(x: Tensor, y: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:

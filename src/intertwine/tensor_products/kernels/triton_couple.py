@@ -84,4 +84,4 @@ def _tables(x: Tensor, y: Tensor, w: Tensor | None, dim: int, structure: Tensor,
             z=term_table(k, of_w, [i, j], terms.coefficients, dim, coefficients),
         )
 
-    return kept(structure, (w is None, coefficients.dtype), build)
+    return kept(structure, (None if w is None else w.shape[1], coefficients.dtype), build)
