@@ -115,3 +115,19 @@ assert torch.allclose(torch.autograd.grad(compiled.square().sum(), x)[0], slope,
 print([str(node.target) for node in torch.export.export(module, (x.detach(), element)).graph.nodes])
 """)
     assert "intertwine.contract.default" in out
+
+
+def test_features_of_the_wrong_shape_are_left_to_the_twin_which_refuses():
+    out = in_a_fresh_interpreter("""
+import torch
+from intertwine.tensor_products.cg_contraction import ClebschGordanContraction
+module = ClebschGordanContraction("0e+1o", "0e+1o", channels=4, correlation=3, elements=2)
+x, element = torch.randn(5, 4, 4), torch.tensor([0, 1, 1, 0, 0])
+for wrong in ((x[:, 1:], element), (x[..., 1:], element), (x, element[1:])):
+    try:
+        module(*wrong)
+        print("taken")
+    except (RuntimeError, IndexError):
+        print("refused")
+""")
+    assert out.split() == ["refused"] * 3

@@ -82,7 +82,7 @@ class ClebschGordanContraction(nn.Module):
         self, x: Float[Tensor, "node dim_in channel"], element: Int[Tensor, "node"]
     ) -> Float[Tensor, "node dim_out channel"]:
         """Contract the feature of every node with itself."""
-        if takes(x, self.weights):
+        if takes(x, self.weights, element, self.irreps_in.dim):
             table = (self.get_buffer("structure"), self.tables.like(x, "compiled"))
             return contract(x, self.weights, element, *table, self.irreps_out.dim)
         return self.readable(x, element)

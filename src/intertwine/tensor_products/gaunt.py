@@ -116,7 +116,7 @@ class Gaunt(TensorProduct):
         self.norms = Constants(product=norms[:, :1], bracket=norms[:, 1:])
         self.separable = method == "grid" and grid is None and not self.bracket and _one_grade(irreps)
         if self.separable:
-            table = sphere_table(irreps, norms[:, 0])
+            table, self.rows = sphere_table(irreps, norms[:, 0]), (irreps_in1.dim, irreps_in2.dim)
             self.rings = Constants(numbers=table.numbers)
             self.register_buffer("structure", table.structure, persistent=False)
 
@@ -129,7 +129,7 @@ class Gaunt(TensorProduct):
         """Scale the entries, and multiply: in the compiled kernel where there is one, else as `readable` does."""
         w1, w2, w3 = self.legs.split(self.effective_weight(weight))
         x, y = self.legs.scale(x, 1, w1), self.legs.scale(y, 2, w2)
-        z = self._on_rings(x, y) if self.separable and takes(x, y) else self.readable(x, y)
+        z = self._on_rings(x, y) if self.separable and takes(x, y, self.rows) else self.readable(x, y)
         return self.legs.scale(z, 3, w3)
 
     def _on_rings(self, x: Tensor, y: Tensor) -> Tensor:

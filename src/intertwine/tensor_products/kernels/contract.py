@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from intertwine.tensor_products.kernels.library import address, kernel, sort_edges
-from intertwine.tensor_products.kernels.operator import Operator
+from intertwine.tensor_products.kernels.operator import Operator, refuse_third, wanted
 
 
-def takes(x: Tensor, w: Tensor) -> bool:
-    """Whether the kernel runs on these."""
-    return _CONTRACT.takes(x, w)
+def takes(x: Tensor, w: Tensor, element: Tensor, dim: int) -> bool:
+    """Whether the kernel runs on these: x `node dim channel`, w with the same channels, an element for every node."""
+    fits = x.dim() == 3 and x.shape[1:] == (dim, w.shape[2]) and element.shape == x.shape[:1]
+    return fits and _CONTRACT.takes(x, w)
 
 
 def contract(x: Tensor, w: Tensor, element: Tensor, structure: Tensor, coefficients: Tensor, dim: int) -> Tensor:
@@ -63,13 +64,13 @@ def _run(x: Tensor, w: Tensor, element: Tensor, structure: Tensor, coefficients:
 
 
 def _run_backward(
-    x: Tensor, w: Tensor, gz: Tensor, element: Tensor, structure: Tensor, coefficients: Tensor
+    x: Tensor, w: Tensor, gz: Tensor, element: Tensor, structure: Tensor, coefficients: Tensor, of_w: bool
 ) -> tuple[Tensor, Tensor]:
-    """Gradients of <gz, z> by x and w."""
+    """Gradients of <gz, z> by x and, if asked for, by w; else that is empty."""
     x, w, gz = x.contiguous(), w.contiguous(), gz.contiguous()
-    gx, gw = torch.empty_like(x), torch.empty_like(w)
+    gx, gw = torch.empty_like(x), torch.empty_like(w) if of_w else None
     _call("contract_backward", (x, w, gz), (gx, gw), element, structure, coefficients)
-    return gx, gw
+    return gx, w.new_empty(0) if gw is None else gw
 
 
 def _run_twice(
@@ -77,37 +78,34 @@ def _run_twice(
     w: Tensor,
     gz: Tensor,
     hx: Tensor,
-    hw: Tensor,
+    hw: Tensor | None,
     element: Tensor,
     structure: Tensor,
     coefficients: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of <gx, hx> + <gw, hw> by x, w and gz."""
-    x, w, gz, hx, hw = (each.contiguous() for each in (x, w, gz, hx, hw))
+    x, w, gz, hx = (each.contiguous() for each in (x, w, gz, hx))
     dx, dw, dz = torch.empty_like(x), torch.empty_like(w), torch.empty_like(gz)
-    _call("contract_twice", (x, w, gz, hx, hw), (dx, dw, dz), element, structure, coefficients)
+    given = (x, w, gz, hx, None if hw is None else hw.contiguous())
+    _call("contract_twice", given, (dx, dw, dz), element, structure, coefficients)
     return dx, dw, dz
 
 
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-    ctx.save_for_backward(*(each for each in inputs if not isinstance(each, int)))
+    ctx.save_for_backward(*inputs[:-1])
 
 
 def _backward(ctx: Any, gz: Tensor) -> tuple[Tensor | None, ...]:
     x, w, *rest = ctx.saved_tensors
-    return *_CONTRACT_BACKWARD(x, w, gz, *rest), None, None, None, None
+    (of_w,) = wanted(ctx, 1)
+    gx, gw = _CONTRACT_BACKWARD(x, w, gz, *rest, of_w)
+    return gx, gw if of_w else None, None, None, None, None
 
 
-def _backward_backward(ctx: Any, hx: Tensor, hw: Tensor) -> tuple[Tensor | None, ...]:
+def _backward_backward(ctx: Any, hx: Tensor | None, hw: Tensor | None) -> tuple[Tensor | None, ...]:
     x, w, gz, *rest = ctx.saved_tensors
-    return *_CONTRACT_TWICE(x, w, gz, hx, hw, *rest), None, None, None
-
-
-def _third(ctx: Any, *_: Tensor) -> Any:
-    raise NotImplementedError(
-        "contract: compiled kernels have two derivatives, came a request for a third. Compute it on the readable "
-        "twins: with intertwine.tensor_products.kernels.library.using(None): ..."
-    )
+    hx = torch.zeros_like(x) if hx is None else hx
+    return *_CONTRACT_TWICE(x, w, gz, hx, hw, *rest), None, None, None, None
 
 
 def _work(structure: Tensor, x: Tensor) -> int:
@@ -129,20 +127,20 @@ _CONTRACT = Operator(
     flops=lambda x, w, element, structure, *_: _work(structure, x),
 )
 _CONTRACT_BACKWARD = Operator(
-    "contract_backward(Tensor x, Tensor w, Tensor gz, Tensor element, Tensor structure, Tensor coefficients)"
-    " -> (Tensor, Tensor)",
+    "contract_backward(Tensor x, Tensor w, Tensor gz, Tensor element, Tensor structure, Tensor coefficients,"
+    " bool of_w) -> (Tensor, Tensor)",
     run=_run_backward,
-    shapes=lambda x, w, gz, *_: _like(x, w),
+    shapes=lambda x, w, gz, *rest: _like(x, w) if rest[-1] else (*_like(x), w.new_empty(0)),
     setup=_setup,
     backward=_backward_backward,
     flops=lambda x, w, gz, element, structure, *_: 3 * _work(structure, x),
 )
 _CONTRACT_TWICE = Operator(
-    "contract_twice(Tensor x, Tensor w, Tensor gz, Tensor hx, Tensor hw, Tensor element, Tensor structure,"
+    "contract_twice(Tensor x, Tensor w, Tensor gz, Tensor hx, Tensor? hw, Tensor element, Tensor structure,"
     " Tensor coefficients) -> (Tensor, Tensor, Tensor)",
     run=_run_twice,
     shapes=lambda x, w, gz, *_: _like(x, w, gz),
     setup=_setup,
-    backward=_third,
+    backward=refuse_third("contract"),
     flops=lambda x, w, gz, hx, hw, element, structure, *_: 8 * _work(structure, x),
 )

@@ -6,14 +6,15 @@ The twin, and the documentation of what is computed, is `Convolution.readable`.
 """
 
 import ctypes
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from intertwine.tensor_products.kernels.library import address, kernel, sort_edges
-from intertwine.tensor_products.kernels.operator import Operator
+from intertwine.tensor_products.kernels.library import address, kernel, on_large_pages, sort_edges
+from intertwine.tensor_products.kernels.operator import Operator, refuse_third, wanted
 
 
 class EdgeOrder(NamedTuple):
@@ -95,15 +96,13 @@ def _run_backward(
     structure: Tensor,
     coefficients: Tensor,
     ordered: bool,
+    of: Sequence[bool],
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of <gz, z> by x, y and w (empty without weights)."""
+    """Gradients of <gz, z> by those of x, y and w that are asked for; the others are empty."""
     x, y, w, senders, receivers = _plain(x, y, w, senders, receivers)
-    gz = gz.contiguous()
-    gx, gy = torch.zeros_like(x), torch.zeros_like(y)
-    gw = x.new_empty(0) if w is None else torch.empty_like(w)
-    found = (gx, gy, None if w is None else gw)
-    _pass("convolve_backward", (x, y, w, gz), found, senders, receivers, structure, coefficients)
-    return gx, gy, gw
+    found = _results(x, y, w, of)
+    _pass("convolve_backward", (x, y, w, gz.contiguous()), found, senders, receivers, structure, coefficients)
+    return _shown(x, found)
 
 
 def _run_twice(
@@ -111,23 +110,36 @@ def _run_twice(
     y: Tensor,
     w: Tensor | None,
     gz: Tensor,
-    hx: Tensor,
-    hy: Tensor,
-    hw: Tensor,
+    hx: Tensor | None,
+    hy: Tensor | None,
+    hw: Tensor | None,
     senders: Tensor,
     receivers: Tensor,
     structure: Tensor,
     coefficients: Tensor,
     ordered: bool,
+    of: Sequence[bool],
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Gradients of <gx, hx> + <gy, hy> + <gw, hw> by x, y, w (empty without weights) and gz."""
+    """Gradients of <gx, hx> + <gy, hy> + <gw, hw> by gz, and by those of x, y and w that are asked for."""
     x, y, w, senders, receivers = _plain(x, y, w, senders, receivers)
-    gz, hx, hy, hw = (each.contiguous() for each in (gz, hx, hy, hw))
-    dx, dy, dz = torch.zeros_like(x), torch.zeros_like(y), torch.empty_like(gz)
-    dw = x.new_empty(0) if w is None else torch.empty_like(w)
-    given = (x, y, w, gz, hx, hy, None if w is None else hw)
-    _pass("convolve_twice", given, (dx, dy, None if w is None else dw, dz), senders, receivers, structure, coefficients)
-    return dx, dy, dw, dz
+    tangents = [None if each is None else each.contiguous() for each in (hx, hy, hw)]
+    found, dz = _results(x, y, w, of), torch.empty_like(gz, memory_format=torch.contiguous_format)
+    given = (x, y, w, gz.contiguous(), *tangents)
+    _pass("convolve_twice", given, (*found, dz), senders, receivers, structure, coefficients)
+    return *_shown(x, found), dz
+
+
+def _results(x: Tensor, y: Tensor, w: Tensor | None, of: Sequence[bool]) -> tuple[Tensor | None, ...]:
+    """Memory for the gradients that are asked for; those of features are added to."""
+    of_x, of_y, of_w = of
+    gw = on_large_pages(torch.empty_like(w)) if of_w and w is not None else None
+    return torch.zeros_like(x) if of_x else None, torch.zeros_like(y) if of_y else None, gw
+
+
+def _shown(x: Tensor, found: Sequence[Tensor | None]) -> tuple[Tensor, Tensor, Tensor]:
+    """Empty tensors for what was not asked for: operators return tensors."""
+    gx, gy, gw = (x.new_empty(0) if each is None else each for each in found)
+    return gx, gy, gw
 
 
 def _pass(
@@ -141,12 +153,13 @@ def _pass(
 ) -> None:
     """A pass over the edges, and for several threads the sum by sender that one thread does on the way."""
     x, gx = given[0], found[0]
-    assert x is not None and gx is not None
+    assert x is not None
     nodes, dim1, channels = x.shape
     order, edges = edge_order(senders, receivers, nodes), len(senders)
     if not given[3].numel():  # type: ignore[union-attr]
         return
-    by_edge = x.new_empty(edges, dim1, channels) if torch.get_num_threads() > 1 else None
+    several = gx is not None and torch.get_num_threads() > 1
+    by_edge = on_large_pages(x.new_empty(edges, dim1, channels)) if several else None
     graph = (_sizes(nodes, edges, channels), address(senders), address(order.first), address(order.order))
     pointers = [address(each) for each in (*given, *found, by_edge)]
     _call(name, x, structure, coefficients, *graph, *pointers)
@@ -172,35 +185,49 @@ def _sizes(*sizes: int) -> ctypes.Array[ctypes.c_int64]:
 
 
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-    ctx.save_for_backward(*(each for each in inputs if not isinstance(each, int)))
-    ctx.ordered = inputs[-1]
+    x, y, w, senders, receivers, structure, coefficients, _, ctx.ordered = inputs
+    ctx.save_for_backward(x, y, w, senders, receivers, structure, coefficients)
+
+
+def _setup_backward(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    *tensors, ctx.ordered, _ = inputs
+    ctx.save_for_backward(*tensors)
 
 
 def _backward(ctx: Any, gz: Tensor) -> tuple[Tensor | None, ...]:
     x, y, w, *graph = ctx.saved_tensors
-    gx, gy, gw = _CONVOLVE_BACKWARD(x, y, w, gz, *graph, ctx.ordered)
-    return gx, gy, None if w is None else gw, None, None, None, None, None, None
+    of = wanted(ctx, 0, 1, 2)
+    found = _CONVOLVE_BACKWARD(x, y, w, gz, *graph, ctx.ordered, of)
+    return *_asked_for(found, of), None, None, None, None, None, None
 
 
-def _backward_backward(ctx: Any, hx: Tensor, hy: Tensor, hw: Tensor) -> tuple[Tensor | None, ...]:
-    x, y, w, gz, *graph = ctx.saved_tensors
-    dx, dy, dw, dz = _CONVOLVE_TWICE(x, y, w, gz, hx, hy, hw, *graph, ctx.ordered)
-    return dx, dy, None if w is None else dw, dz, None, None, None, None, None
+def _backward_backward(ctx: Any, *tangents: Tensor | None) -> tuple[Tensor | None, ...]:
+    """Slopes of t(x, y, w, gz) = <gz, z> along (hx, hy, hw); as it is linear in each, one alone takes its place."""
+    *given, gz, senders, receivers, structure, coefficients = ctx.saved_tensors
+    tables, of = (senders, receivers, structure, coefficients), wanted(ctx, 0, 1, 2)
+    present = [place for place, each in enumerate(tangents) if each is not None and given[place] is not None]
+    if len(present) == 1:
+        given[present[0]] = tangents[present[0]]
+        of = tuple(asked and place != present[0] for place, asked in enumerate(of))
+        found = _CONVOLVE_BACKWARD(*given, gz, *tables, ctx.ordered, of)
+        dz = _CONVOLVE(*given, *tables, gz.shape[1], ctx.ordered)
+    else:
+        *found, dz = _CONVOLVE_TWICE(*given, gz, *tangents, *tables, ctx.ordered, of)
+    return *_asked_for(found, of), dz, None, None, None, None, None, None
 
 
-def _third(ctx: Any, *_: Tensor) -> Any:
-    raise NotImplementedError(
-        "convolve: compiled kernels have two derivatives, came a request for a third. Compute it on the readable "
-        "twins: with intertwine.tensor_products.kernels.library.using(None): ..."
-    )
+def _asked_for(found: Sequence[Tensor | None], of: Sequence[bool]) -> Iterator[Tensor | None]:
+    return (each if asked else None for each, asked in zip(found, of, strict=True))
 
 
-def _like(*tensors: Tensor | None) -> list[Tensor]:
-    """Empty results of the shapes of inputs; of none, the empty tensor that stands for it."""
+def _like(tensors: Sequence[Tensor | None], of: Sequence[bool]) -> list[Tensor]:
+    """Empty results of the shapes of inputs, or the empty tensor that stands for what is not there."""
     some = next(each for each in tensors if each is not None)
     return [
-        some.new_empty(0) if each is None else torch.empty_like(each, memory_format=torch.contiguous_format)
-        for each in tensors
+        torch.empty_like(each, memory_format=torch.contiguous_format)
+        if asked and each is not None
+        else some.new_empty(0)
+        for each, asked in zip(tensors, of, strict=True)
     ]
 
 
@@ -225,24 +252,25 @@ _CONVOLVE = Operator(
 )
 _CONVOLVE_BACKWARD = Operator(
     "convolve_backward(Tensor x, Tensor y, Tensor? w, Tensor gz, Tensor senders, Tensor receivers, Tensor structure,"
-    " Tensor coefficients, bool ordered) -> (Tensor, Tensor, Tensor)",
+    " Tensor coefficients, bool ordered, bool[] of) -> (Tensor, Tensor, Tensor)",
     run=_run_backward,
     gpu="triton_convolve:convolve_backward",
-    shapes=lambda x, y, w, gz, *_: tuple(_like(x, y, w)),
-    setup=_setup,
+    shapes=lambda x, y, w, gz, *rest: tuple(_like((x, y, w), rest[-1])),
+    setup=_setup_backward,
     backward=_backward_backward,
     flops=lambda x, y, w, gz, senders, receivers, structure, coefficients, *_: _work(
         x, y, w, structure, coefficients, 3
     ),
 )
 _CONVOLVE_TWICE = Operator(
-    "convolve_twice(Tensor x, Tensor y, Tensor? w, Tensor gz, Tensor hx, Tensor hy, Tensor hw, Tensor senders,"
-    " Tensor receivers, Tensor structure, Tensor coefficients, bool ordered) -> (Tensor, Tensor, Tensor, Tensor)",
+    "convolve_twice(Tensor x, Tensor y, Tensor? w, Tensor gz, Tensor? hx, Tensor? hy, Tensor? hw, Tensor senders,"
+    " Tensor receivers, Tensor structure, Tensor coefficients, bool ordered, bool[] of)"
+    " -> (Tensor, Tensor, Tensor, Tensor)",
     run=_run_twice,
     gpu="triton_convolve:convolve_twice",
-    shapes=lambda x, y, w, gz, *_: tuple(_like(x, y, w, gz)),
-    setup=_setup,
-    backward=_third,
+    shapes=lambda x, y, w, gz, *rest: tuple(_like((x, y, w, gz), (*rest[-1], True))),
+    setup=_setup_backward,
+    backward=refuse_third("convolve"),
     flops=lambda x, y, w, gz, hx, hy, hw, senders, receivers, structure, coefficients, *_: _work(
         x, y, w, structure, coefficients, 8
     ),

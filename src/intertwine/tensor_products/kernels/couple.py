@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from intertwine.tensor_products.kernels.library import address, kernel
-from intertwine.tensor_products.kernels.operator import Operator
+from intertwine.tensor_products.kernels.operator import Operator, refuse_third
 
 
 def couple(x: Tensor, y: Tensor, w: Tensor | None, structure: Tensor, coefficients: Tensor, dim: int) -> Tensor:
@@ -133,17 +133,20 @@ def _setup_backward(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
     ctx.save_for_backward(*inputs)
 
 
-def _backward_backward(ctx: Any, hx: Tensor, hy: Tensor, hw: Tensor) -> tuple[Tensor | None, ...]:
-    x, y, w, gz, structure, coefficients = ctx.saved_tensors
-    dx, dy, dw, dz = _COUPLE_TWICE(x, y, w, gz, hx, hy, hw, structure, coefficients)
-    return dx, dy, None if w is None else dw, dz, None, None
-
-
-def _third(ctx: Any, *_: Tensor) -> Any:
-    raise NotImplementedError(
-        "couple: compiled kernels have two derivatives, came a request for a third. Compute it on the readable twins: "
-        "with intertwine.tensor_products.kernels.library.using(None): ..."
-    )
+def _backward_backward(ctx: Any, *tangents: Tensor | None) -> tuple[Tensor | None, ...]:
+    """Slopes of t(x, y, w, gz) = <gz, z> along (hx, hy, hw); as it is linear in each, one alone takes its place."""
+    *given, gz, structure, coefficients = ctx.saved_tensors
+    present = [place for place, each in enumerate(tangents) if each is not None and given[place] is not None]
+    if len(present) == 1:
+        given[present[0]] = tangents[present[0]]
+        found = list(_COUPLE_BACKWARD(*given, gz, structure, coefficients))
+        found[present[0]], dz = None, _COUPLE(*given, structure, coefficients, gz.shape[1])
+    else:
+        x, y, w = given
+        like = (x, y, x.new_empty(0) if w is None else w)
+        filled = [torch.zeros_like(one) if each is None else each for each, one in zip(tangents, like, strict=True)]
+        *found, dz = _COUPLE_TWICE(x, y, w, gz, *filled, structure, coefficients)
+    return *found[:2], None if given[2] is None else found[2], dz, None, None
 
 
 def _work(x: Tensor, coefficients: Tensor, times: int) -> int:
@@ -186,6 +189,6 @@ _COUPLE_TWICE = Operator(
         torch.empty_like(gz, memory_format=torch.contiguous_format),
     ),
     setup=_setup_backward,
-    backward=_third,
+    backward=refuse_third("couple"),
     flops=lambda x, y, w, gz, hx, hy, hw, structure, coefficients: _work(x, coefficients, 8),
 )

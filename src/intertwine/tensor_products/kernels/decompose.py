@@ -7,6 +7,7 @@ so two operators are closed under derivatives of any order.
 """
 
 import ctypes
+from functools import reduce
 from typing import Any
 
 import torch
@@ -58,12 +59,13 @@ def _backward(ctx: Any, gz: Tensor) -> tuple[Tensor | None, ...]:
     return *_DECOMPOSE_BACKWARD(x, y, gz, A, B, C), None, None, None
 
 
-def _backward_backward(ctx: Any, hx: Tensor, hy: Tensor) -> tuple[Tensor | None, ...]:
+def _backward_backward(ctx: Any, hx: Tensor | None, hy: Tensor | None) -> tuple[Tensor | None, ...]:
     """Of <gx, hx> + <gy, hy> = t(hx, y, gz) + t(x, hy, gz) with t(x, y, z) = sum (A x) (B y) (C z)."""
-    x, y, gz, A, B, C = ctx.saved_tensors
-    dx, dy = _DECOMPOSE_BACKWARD(hx, hy, gz, A, B, C)
-    dz = _DECOMPOSE(hx, y, A, B, C) + _DECOMPOSE(x, hy, A, B, C)
-    return dx, dy, dz, None, None, None
+    x, y, gz, *factors = ctx.saved_tensors
+    pairs = [(one, two) for one, two in ((hx, y), (x, hy)) if one is not None and two is not None]
+    dz = reduce(torch.add, [_DECOMPOSE(*pair, *factors) for pair in pairs])
+    hx, hy = (torch.zeros_like(one) if each is None else each for each, one in ((hx, x), (hy, y)))
+    return *_DECOMPOSE_BACKWARD(hx, hy, gz, *factors), dz, None, None, None
 
 
 def _work(x: Tensor, *factors: Tensor) -> int:

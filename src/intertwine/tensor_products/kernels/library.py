@@ -14,6 +14,8 @@ from torch import Tensor
 SUFFIXES = {torch.float32: "f32", torch.float64: "f64"}
 ISAS = ("avx512", "avx2", "generic")
 TRITON = "triton"
+LONG = 1 << 23
+"""Bytes from which on large pages pay."""
 _ISA: ContextVar[str | None] = ContextVar("isa", default="best")
 
 
@@ -121,6 +123,14 @@ def _function(symbol: str) -> Callable[..., None]:
 def address(tensor: Tensor | None) -> ctypes.c_void_p:
     """Where the numbers of a contiguous tensor lie; null for none."""
     return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
+
+
+def on_large_pages(tensor: Tensor) -> Tensor:
+    """A tensor that nobody has written to, on large pages where it is long: most of writing it would be page faults."""
+    compiled, size = library(), tensor.numel() * tensor.itemsize
+    if compiled is not None and size >= LONG:
+        compiled.intertwine_large_pages(address(tensor), ctypes.c_int64(size))
+    return tensor
 
 
 def sort_edges(senders: Tensor, receivers: Tensor, nodes: int, *found: Tensor) -> bool:

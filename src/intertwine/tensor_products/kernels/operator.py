@@ -28,7 +28,8 @@ class Operator:
         gpu: the same on a GPU, as "file:function" of this folder; imported when the first tensor on a GPU comes.
         shapes: the same on fake tensors: empty results of the right shapes.
         setup: what to keep for `backward`: `setup(ctx, inputs, output)`.
-        backward: gradients of the inputs, itself made of differentiable operators: `backward(ctx, *grads)`.
+        backward: gradients of the inputs, itself made of differentiable operators: `backward(ctx, *grads)`; of several
+            results some may have no gradient, None.
         flops: floating-point operations of a call with these arguments.
     """
 
@@ -56,11 +57,17 @@ class Operator:
         self.run, self.on_gpu = run, gpu is not None
 
         def forward(ctx: Any, *inputs: Any) -> Any:  # a separate setup_context would cost ten microseconds more
+            ctx.set_materialize_grads(False)
             output = run(*inputs)
             setup(ctx, inputs, output)
             return output
 
-        members = {"forward": forward, "backward": backward}
+        def pull(ctx: Any, *grads: Any) -> Any:
+            if all(each is None for each in grads):
+                return (None,) * len(ctx.needs_input_grad)
+            return backward(ctx, *grads)
+
+        members = {"forward": forward, "backward": pull}
         kind = type(name, (torch.autograd.Function,), {key: staticmethod(value) for key, value in members.items()})
         self.eager: Callable[..., Any] = kind.apply  # type: ignore[attr-defined]
 
@@ -80,6 +87,36 @@ class Operator:
                     return self.registered(*inputs)
                 tracked = tracked or each.requires_grad
         return self.eager(*inputs) if tracked and wanted else self.run(*inputs)
+
+
+def wanted(ctx: Any, *inputs: int) -> tuple[bool, ...]:
+    """Which inputs of an operator need a gradient in the backward pass that is running, asked in `backward`.
+
+    Forces need the gradient by harmonics and none by weights, although weights require one in training. torch tells
+    apart what a pass visits from what it could visit; where it does not say, everything is wanted.
+    """
+    return tuple(ctx.needs_input_grad[index] and _visited(ctx, index) for index in inputs)
+
+
+def _visited(ctx: Any, index: int) -> bool:
+    if torch.compiler.is_compiling() or not hasattr(ctx, "next_functions"):
+        return True
+    try:
+        return torch._C._will_engine_execute_node(ctx.next_functions[index][0])
+    except (AttributeError, RuntimeError, TypeError):  # a leaf that was asked for, a version of torch that cannot tell
+        return True
+
+
+def refuse_third(name: str) -> Callable[..., Any]:
+    """The `backward` of an operator that is itself a second derivative."""
+
+    def refuse(ctx: Any, *grads: Tensor | None) -> Any:
+        raise NotImplementedError(
+            f"{name}: compiled kernels have two derivatives, came a request for a third. Compute it on the readable "
+            "twins: with intertwine.tensor_products.kernels.library.using(None): ..."
+        )
+
+    return refuse
 
 
 def _imported(place: str) -> Callable[..., Any]:

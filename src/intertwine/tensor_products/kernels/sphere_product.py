@@ -6,6 +6,7 @@ The twin, and the documentation of what is computed, is `Gaunt.readable`. The in
 which of them is called the result, so that two operators are closed under derivatives of any order.
 """
 
+from functools import reduce
 from typing import Any
 
 import torch
@@ -16,9 +17,10 @@ from intertwine.tensor_products.kernels.library import address, kernel
 from intertwine.tensor_products.kernels.operator import Operator
 
 
-def takes(x: Tensor, y: Tensor) -> bool:
-    """Whether the kernel runs on these: y has the channels of x or one."""
-    return _GAUNT.takes(x, y) and y.shape[-1] in (1, x.shape[-1])
+def takes(x: Tensor, y: Tensor, rows: tuple[int, int]) -> bool:
+    """Whether the kernel runs on these: of so many `rows`, y with the channels of x or one."""
+    fits = x.shape[-2] == rows[0] and y.shape[-2] == rows[1] and y.shape[-1] in (1, x.shape[-1])
+    return fits and _GAUNT.takes(x, y)
 
 
 def sphere_product(x: Tensor, y: Tensor, structure: Tensor, numbers: Tensor, dim: int) -> Tensor:
@@ -55,12 +57,13 @@ def _backward(ctx: Any, gz: Tensor) -> tuple[Tensor | None, ...]:
     return *_GAUNT_BACKWARD(x, y, gz, *tables), None, None, None
 
 
-def _backward_backward(ctx: Any, hx: Tensor, hy: Tensor) -> tuple[Tensor | None, ...]:
+def _backward_backward(ctx: Any, hx: Tensor | None, hy: Tensor | None) -> tuple[Tensor | None, ...]:
     """Of <gx, hx> + <gy, hy> = t(hx, y, gz) + t(x, hy, gz), with t(x, y, gz) = <gz, z>."""
     x, y, gz, *tables = ctx.saved_tensors
-    dx, dy = _GAUNT_BACKWARD(hx, hy, gz, *tables)
-    dz = _GAUNT(hx, y, *tables, gz.shape[1]) + _GAUNT(x, hy, *tables, gz.shape[1])
-    return dx, dy, dz, None, None
+    pairs = [(one, two) for one, two in ((hx, y), (x, hy)) if one is not None and two is not None]
+    dz = reduce(torch.add, [_GAUNT(*pair, *tables, gz.shape[1]) for pair in pairs])
+    hx, hy = (torch.zeros_like(one) if each is None else each for each, one in ((hx, x), (hy, y)))
+    return *_GAUNT_BACKWARD(hx, hy, gz, *tables), dz, None, None
 
 
 def _work(legs: tuple[int, int, int], structure: Tensor, items: int) -> int:

@@ -10,6 +10,7 @@ they come, which needs no sorted edges. `kernels.convolve` says what is computed
 of this file for tensors on a GPU.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -69,8 +70,9 @@ def convolve_backward(
     structure: Tensor,
     coefficients: Tensor,
     ordered: bool,
+    of: Sequence[bool],
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of <gz, z> by x, y and w (empty without weights)."""
+    """Gradients of <gz, z> by x, y and w (empty without weights); all of them, whatever is asked for."""
     tables = _tables(x, w, structure, coefficients, gz.shape[1])
     graph = _graph(senders, receivers, len(x), ordered, by_receiver=False)
     matrix, of_w, of_x, gz = Dual(y @ tables.filters), _dual(w), Dual(x.contiguous()), gz.contiguous()
@@ -84,16 +86,19 @@ def convolve_twice(
     y: Tensor,
     w: Tensor | None,
     gz: Tensor,
-    hx: Tensor,
-    hy: Tensor,
-    hw: Tensor,
+    hx: Tensor | None,
+    hy: Tensor | None,
+    hw: Tensor | None,
     senders: Tensor,
     receivers: Tensor,
     structure: Tensor,
     coefficients: Tensor,
     ordered: bool,
+    of: Sequence[bool],
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Gradients of <gx, hx> + <gy, hy> + <gw, hw> by x, y, w (empty without weights) and gz."""
+    hx, hy = (torch.zeros_like(one) if each is None else each for each, one in ((hx, x), (hy, y)))
+    hw = torch.zeros_like(w) if hw is None and w is not None else hw
     tables = _tables(x, w, structure, coefficients, gz.shape[1])
     graph, nodes, gz = _graph(senders, receivers, len(x), ordered), len(x), gz.contiguous()
     matrix = Dual(y @ tables.filters, hy @ tables.filters)

@@ -58,13 +58,21 @@ inline void matrices(const Couplings<T> &c, const T *filter, const int64_t *edge
   }
 }
 
-// The edges first .. last in runs of at most `lanes`: prepare(edges, count) before each run, body(edge, e) for each.
+// What an edge reads lies anywhere in memory: ask for it while the edge before is worked on.
+template <class T, int V>
+inline void expect(const T *from, int64_t rows, int64_t stride) {
+  for (int64_t i = 0; i < rows; ++i)
+    for (int v = 0; v < V; ++v) __builtin_prefetch(from + i * stride + v * lanes<T>);
+}
+
+// The edges first .. last in runs of at most `lanes`: prepare(edges, count) before each run, body(edge, e, next) for
+// each, with the edge that follows.
 template <class T, class Prepare, class Body>
 inline void runs(const Graph &g, int64_t first, int64_t last, const Prepare &prepare, const Body &body) {
   for (int64_t at = first; at < last; at += lanes<T>) {
     const int64_t count = last - at < lanes<T> ? last - at : lanes<T>;
     prepare(g.order + at, count);
-    for (int64_t e = 0; e < count; ++e) body(g.order[at + e], int(e));
+    for (int64_t e = 0; e < count; ++e) body(g.order[at + e], int(e), g.order[at + e + (at + e + 1 < last)]);
   }
 }
 
@@ -129,15 +137,17 @@ void forward(const Couplings<T> &c, const Graph &g, const T *x, const T *filter,
           runs<T>(
               g, g.first[from], g.first[to],
               [&](const int64_t *edges, int64_t n) { matrices(c, filter, edges, n, s.y.at(0), s.m.at(0)); },
-              [&](int64_t edge, int e) {
+              [&](int64_t edge, int e, int64_t next) {
                 while (at >= g.first[node + 1]) flush();
                 ++at;
+                expect<T, V>(x + g.senders[next] * c.dim1 * C + c0, c.dim1, C);
                 fetch<T, V>(x + g.senders[edge] * c.dim1 * C + c0, c.dim1, C, count, xs);
                 for (int64_t i = 0; i < c.paths; ++i) {
                   const Path &p = c.path[i];
                   const T *m = reinterpret_cast<const T *>(s.m.at(p.m)) + e;
                   const vec<T> *in = xs + p.x * V;
                   vec<T> *out = zs + p.z * V, weight[V];
+                  if (w) expect<T, V>(w + (next * c.weights + p.weight) * C + c0, 1, C);
                   if (w && p.weight >= 0) fetch<T, V>(w + (edge * c.weights + p.weight) * C + c0, 1, C, count, weight);
                   else for (int v = 0; v < V; ++v) weight[v] = vec<T>{} + T(1);
                   multiply<T, V>(
@@ -162,53 +172,76 @@ struct Pass {
 
 template <class T>
 struct Workspace {
-  Scratch<T> y, m, hm, x, hx, g, z, t, ht, u, hu, gx, gy;
+  Scratch<T> y, m, hm, x, hx, g, z, u, hu, gx, gm, gy;
+  int32_t *entry;  // of every term of M
   Workspace(const Couplings<T> &c, int64_t tallest)
       : y(c.dim2), m(c.entries_of_m), hm(c.entries_of_m), x(c.dim1 * WIDE), hx(c.dim1 * WIDE), g(c.dim3 * WIDE),
-        z(c.dim3 * WIDE), t(tallest * WIDE), ht(tallest * WIDE), u(tallest * WIDE), hu(tallest * WIDE),
-        gx(c.dim1 * WIDE), gy(c.dim2) {}
+        z(c.dim3 * WIDE), u(tallest * WIDE), hu(tallest * WIDE), gx(c.dim1 * WIDE), gm(c.entries_of_m), gy(c.dim2),
+        entry(static_cast<int32_t *>(malloc((c.start[c.entries_of_m] + 1) * sizeof(int32_t)))) {
+    if (!entry) abort();
+    for (int64_t k = 0; k < c.entries_of_m; ++k)
+      for (int32_t s = c.start[k]; s < c.start[k + 1]; ++s) entry[s] = int32_t(k);
+  }
+  ~Workspace() { free(entry); }
+  Workspace(const Workspace &) = delete;
+  Workspace &operator=(const Workspace &) = delete;
 };
+
+// Rows r .. r + R of a path in dual numbers: emit(row, M x, M hx + hM x).
+template <class T, int V, int R, class Emit>
+inline void dual_rows(int r, const Path &p, const T *m, const T *hm, const vec<T> *x, const vec<T> *hx,
+                      const Emit &emit) {
+  vec<T> acc[R][V] = {}, hacc[R][V] = {};
+  const int64_t across = p.d1 * lanes<T>;
+  m += r * across, hm += r * across;
+  for (int i = 0; i < p.d1; ++i)
+    for (int k = 0; k < R; ++k) {
+      const T c = m[k * across + i * lanes<T>], hc = hm[k * across + i * lanes<T>];
+      for (int v = 0; v < V; ++v) {
+        acc[k][v] += c * x[i * V + v];
+        hacc[k][v] += c * hx[i * V + v] + hc * x[i * V + v];
+      }
+    }
+  for (int k = 0; k < R; ++k) emit(r + k, acc[k], hacc[k]);
+}
 
 // One edge and one path. TWICE: the same in dual numbers, whose dual parts are what is written.
 template <class T, int V, bool TWICE>
-inline void pull(const Couplings<T> &c, const Path &p, Workspace<T> &s, int e, const vec<T> *weight,
-                 const vec<T> *hweight, vec<T> *gw, bool wants_x, bool wants_filter) {
+inline void pull(const Path &p, Workspace<T> &s, int e, const vec<T> *weight, const vec<T> *hweight, vec<T> *gw,
+                 const Pass<T> &in) {
   const T *m = reinterpret_cast<const T *>(s.m.at(p.m)) + e, *hm = reinterpret_cast<const T *>(s.hm.at(p.m)) + e;
   const vec<T> *x = s.x.at(p.x * V), *hx = s.hx.at(p.x * V), *g = s.g.at(p.z * V);
-  vec<T> *t = s.t.at(0), *ht = s.ht.at(0), *u = s.u.at(0), *hu = s.hu.at(0), *gx = s.gx.at(p.x * V);
+  vec<T> *u = s.u.at(0), *hu = s.hu.at(0), *gx = s.gx.at(p.x * V), *z = s.z.at(p.z * V), total[V] = {};
   const int64_t across = p.d1 * lanes<T>;
-  multiply<T, V>(
-      p.d3, p.d1, m, across, lanes<T>, [=](int k) { return x + k * V; },
-      [=](int r, const vec<T> *acc) {
-        for (int v = 0; v < V; ++v) t[r * V + v] = acc[v];
-      });
   if (TWICE) {
-    multiply<T, V>(
-        p.d3, p.d1, m, across, lanes<T>, [=](int k) { return hx + k * V; },
-        [=](int r, const vec<T> *acc) {
-          for (int v = 0; v < V; ++v) ht[r * V + v] = acc[v];
-        });
-    multiply<T, V>(
-        p.d3, p.d1, hm, across, lanes<T>, [=](int k) { return x + k * V; },
-        [=](int r, const vec<T> *acc) {
-          for (int v = 0; v < V; ++v) ht[r * V + v] += acc[v];
-        });
-  }
-  vec<T> *z = s.z.at(p.z * V);
-  for (int v = 0; v < V; ++v) {
-    vec<T> total = {};
-    for (int r = 0; r < p.d3; ++r) {
-      const vec<T> gr = g[r * V + v];
-      total += gr * (TWICE ? ht : t)[r * V + v];
-      u[r * V + v] = weight[v] * gr;
-      if (TWICE) {
+    const auto emit = [&](int r, const vec<T> *t, const vec<T> *ht) {
+      for (int v = 0; v < V; ++v) {
+        const vec<T> gr = g[r * V + v];
+        total[v] += gr * ht[v];
+        u[r * V + v] = weight[v] * gr;
         hu[r * V + v] = hweight[v] * gr;
-        z[r * V + v] += weight[v] * ht[r * V + v] + hweight[v] * t[r * V + v];
+        z[r * V + v] += weight[v] * ht[v] + hweight[v] * t[v];
       }
-    }
-    gw[v] = total;
+    };
+    int r = 0;
+    for (; r + 2 <= p.d3; r += 2) dual_rows<T, V, 2>(r, p, m, hm, x, hx, emit);
+    if (r < p.d3) dual_rows<T, V, 1>(r, p, m, hm, x, hx, emit);
+  } else if (!in.gw) {
+    for (int r = 0; r < p.d3; ++r)
+      for (int v = 0; v < V; ++v) u[r * V + v] = weight[v] * g[r * V + v];
+  } else {
+    multiply<T, V>(
+        p.d3, p.d1, m, across, lanes<T>, [=](int k) { return x + k * V; },
+        [&](int r, const vec<T> *t) {
+          for (int v = 0; v < V; ++v) {
+            const vec<T> gr = g[r * V + v];
+            total[v] += gr * t[v];
+            u[r * V + v] = weight[v] * gr;
+          }
+        });
   }
-  if (wants_x) {
+  for (int v = 0; v < V; ++v) gw[v] = total[v];
+  if (in.gx) {
     const vec<T> *once = TWICE ? hu : u;
     multiply<T, V>(
         p.d1, p.d3, m, lanes<T>, across, [=](int k) { return once + k * V; },
@@ -222,17 +255,30 @@ inline void pull(const Couplings<T> &c, const Path &p, Workspace<T> &s, int e, c
             for (int v = 0; v < V; ++v) gx[i * V + v] += acc[v];
           });
   }
-  if (wants_filter) {
-    const int32_t *start = c.start + p.m;
-    for (int r = 0; r < p.d3; ++r)
-      for (int i = 0; i < p.d1; ++i, ++start) {
-        if (start[0] == start[1]) continue;
-        vec<T> total = {};
-        for (int v = 0; v < V; ++v)
-          total += TWICE ? u[r * V + v] * hx[i * V + v] + hu[r * V + v] * x[i * V + v] : u[r * V + v] * x[i * V + v];
-        for (int32_t k = start[0]; k < start[1]; ++k) s.gy[c.filter[k]] += c.coef[k] * total;
+  if (in.gfilter) {
+    vec<T> *gm = s.gm.at(p.m);
+    for (int r = 0; r < p.d3; ++r) {
+      vec<T> row[V], hrow[V];
+      for (int v = 0; v < V; ++v) {
+        row[v] = u[r * V + v];
+        if (TWICE) hrow[v] = hu[r * V + v];
       }
+      for (int i = 0; i < p.d1; ++i) {
+        vec<T> sum = {};
+        for (int v = 0; v < V; ++v) sum += TWICE ? row[v] * hx[i * V + v] + hrow[v] * x[i * V + v] : row[v] * x[i * V + v];
+        *gm++ = sum;
+      }
+    }
   }
+}
+
+// Gradients of the matrices, still spread over channels, to those of the filter.
+template <class T>
+inline void to_filter(const Couplings<T> &c, Workspace<T> &s, T *gfilter, bool add) {
+  memset(s.gy.at(0), 0, c.dim2 * sizeof(vec<T>));
+  const int32_t terms = c.start[c.entries_of_m];
+  for (int32_t k = 0; k < terms; ++k) s.gy[c.filter[k]] += c.coef[k] * s.gm[s.entry[k]];
+  for (int64_t j = 0; j < c.dim2; ++j) gfilter[j] = sum<T>(s.gy[j]) + (add ? gfilter[j] : T(0));
 }
 
 template <class T, bool TWICE>
@@ -259,27 +305,33 @@ void backward(const Couplings<T> &c, const Graph &g, const Pass<T> &in, int thre
             ++node;
           };
           open();
+          if (TWICE && !in.hx) memset(s.hx.at(0), 0, c.dim1 * V * sizeof(vec<T>));
+          if (TWICE && !in.hfilter) memset(s.hm.at(0), 0, c.entries_of_m * sizeof(vec<T>));
           runs<T>(
               g, g.first[from], g.first[to],
               [&](const int64_t *edges, int64_t n) {
                 matrices(c, in.filter, edges, n, s.y.at(0), s.m.at(0));
-                if (TWICE) matrices(c, in.hfilter, edges, n, s.y.at(0), s.hm.at(0));
+                if (TWICE && in.hfilter) matrices(c, in.hfilter, edges, n, s.y.at(0), s.hm.at(0));
               },
-              [&](int64_t edge, int e) {
+              [&](int64_t edge, int e, int64_t next) {
                 while (at >= g.first[node + 1]) close(), open();
+                expect<T, V>(in.x + g.senders[next] * c.dim1 * C + c0, c.dim1, C);
+                if (TWICE && in.hx) expect<T, V>(in.hx + g.senders[next] * c.dim1 * C + c0, c.dim1, C);
                 const int64_t place = at++, row = g.senders[edge] * c.dim1 * C + c0;
                 fetch<T, V>(in.x + row, c.dim1, C, count, s.x.at(0));
-                if (TWICE) fetch<T, V>(in.hx + row, c.dim1, C, count, s.hx.at(0));
+                if (TWICE && in.hx) fetch<T, V>(in.hx + row, c.dim1, C, count, s.hx.at(0));
                 memset(s.gx.at(0), 0, c.dim1 * V * sizeof(vec<T>));
-                memset(s.gy.at(0), 0, c.dim2 * sizeof(vec<T>));
                 for (int64_t i = 0; i < c.paths; ++i) {
                   const Path &p = c.path[i];
                   vec<T> weight[V], hweight[V], gw[V];
                   for (int v = 0; v < V; ++v) weight[v] = vec<T>{} + T(1), hweight[v] = vec<T>{};
                   const int64_t slot = (edge * c.weights + p.weight) * C + c0;
+                  const int64_t next_slot = (next * c.weights + p.weight) * C + c0;
+                  if (in.w) expect<T, V>(in.w + next_slot, 1, C);
+                  if (TWICE && in.hw) expect<T, V>(in.hw + next_slot, 1, C);
                   if (in.w) fetch<T, V>(in.w + slot, 1, C, count, weight);
-                  if (TWICE && in.w) fetch<T, V>(in.hw + slot, 1, C, count, hweight);
-                  pull<T, V, TWICE>(c, p, s, e, weight, hweight, gw, in.gx != nullptr, in.gfilter != nullptr);
+                  if (TWICE && in.hw) fetch<T, V>(in.hw + slot, 1, C, count, hweight);
+                  pull<T, V, TWICE>(p, s, e, weight, hweight, gw, in);
                   if (in.gw && p.shared) {
                     vec<T> before[V];
                     fetch<T, V>(in.gw + slot, 1, C, count, before);
@@ -287,10 +339,7 @@ void backward(const Couplings<T> &c, const Graph &g, const Pass<T> &in, int thre
                   }
                   if (in.gw) put<T, V>(in.gw + slot, 1, C, count, gw);
                 }
-                if (in.gfilter) {
-                  T *to_filter = in.gfilter + edge * c.dim2;
-                  for (int64_t j = 0; j < c.dim2; ++j) to_filter[j] = sum<T>(s.gy[j]) + (c0 ? to_filter[j] : T(0));
-                }
+                if (in.gfilter) to_filter(c, s, in.gfilter + edge * c.dim2, c0 > 0);
                 if (in.by_edge) {
                   put<T, V>(in.by_edge + place * c.dim1 * C + c0, c.dim1, C, count, s.gx.at(0));
                 } else if (in.gx) {

@@ -2,6 +2,11 @@
 #include "runtime.h"
 
 #include <dlfcn.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+#include <stdint.h>
 
 #include <thread>
 #include <vector>
@@ -44,6 +49,17 @@ __attribute__((visibility("default"))) const char *intertwine_isa() {
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "avx2";
 #endif
   return "generic";
+}
+
+// Ask for large pages where memory is about to be written for the first time: thousands of times fewer page faults.
+__attribute__((visibility("default"))) void intertwine_large_pages(void *start, int64_t bytes) {
+#if defined(MADV_HUGEPAGE)
+  const uintptr_t page = uintptr_t(1) << 21, first = (uintptr_t(start) + page - 1) / page * page;
+  const uintptr_t last = (uintptr_t(start) + uintptr_t(bytes)) / page * page;
+  if (first < last) madvise(reinterpret_cast<void *>(first), last - first, MADV_HUGEPAGE);
+#else
+  (void)start, (void)bytes;
+#endif
 }
 
 // Whether threads come from an OpenMP runtime that was loaded before, torch's in practice.
