@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from intertwine.cli.options import Device, Frame, PotentialFolder, Quiet, Seed, StructureFile, Trajectory
+from intertwine.cli.options import Device, Frame, PotentialFolder, Quiet, Seed, StructureFile, Tabulate, Trajectory
 
 
 class Ensemble(StrEnum):
@@ -27,6 +27,7 @@ def md(
     friction: Annotated[float, typer.Option(min=0.0, help="Of the bath, 1/fs.")] = 0.01,
     every: Annotated[int, typer.Option(min=1, help="Steps between records.")] = 10,
     trajectory: Trajectory = None,
+    tabulate: Tabulate = False,
     seed: Seed = 0,
     frame: Frame = 0,
     device: Device = "auto",
@@ -37,7 +38,7 @@ def md(
     from intertwine.cli.structures import open_frame, open_potential
     from intertwine.potentials.md import simulate
 
-    model, graph = open_potential(potential, device), open_frame(structure, frame)
+    model, graph = open_potential(potential, device, tabulated=tabulate), open_frame(structure, frame)
     with bar(quiet=quiet) as show:
         run = simulate(
             model, graph, steps=steps, timestep=timestep, temperature=temperature, ensemble=ensemble.value,

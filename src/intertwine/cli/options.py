@@ -20,3 +20,6 @@ EnergyKey = Annotated[str | None, typer.Option(help="Name of the energy in the f
 ForcesKey = Annotated[str | None, typer.Option(help="Name of the forces in the files.")]
 StressKey = Annotated[str | None, typer.Option(help="Name of the stress or virial in the files.")]
 GroupKey = Annotated[str | None, typer.Option(help="Name of the entry that says which set a frame belongs to.")]
+Tabulate = Annotated[
+    bool, typer.Option("--tabulate", help="Look radial weights up in a table (error 1e-5) instead of its networks.")
+]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from intertwine.cli.options import Device, Frame, PotentialFolder, Quiet, StructureFile, Trajectory
+from intertwine.cli.options import Device, Frame, PotentialFolder, Quiet, StructureFile, Tabulate, Trajectory
 
 
 class Optimizer(StrEnum):
@@ -27,6 +27,7 @@ def relax(
     cell: Annotated[bool, typer.Option("--cell", help="Relax the lattice too.")] = False,
     pressure: Annotated[float, typer.Option(help="With --cell, GPa.")] = 0.0,
     trajectory: Trajectory = None,
+    tabulate: Tabulate = False,
     frame: Frame = 0,
     device: Device = "auto",
     quiet: Quiet = False,
@@ -39,7 +40,7 @@ def relax(
     from intertwine.potentials.relax import relax as relax_structure
     from intertwine.potentials.trajectory import TrajectoryFile
 
-    model, graph = open_potential(potential, device), open_frame(structure, frame)
+    model, graph = open_potential(potential, device, tabulated=tabulate), open_frame(structure, frame)
     with TrajectoryFile(out) as file, bar(quiet=quiet) as show:
         found = relax_structure(
             model, graph, fmax=fmax, steps=steps, optimizer=optimizer.value, cell=cell, pressure=pressure * GPa,

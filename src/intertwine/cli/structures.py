@@ -6,11 +6,18 @@ from typing import Any
 from intertwine.cli.boundary import CannotRun
 
 
-def open_potential(folder: Path, device: str) -> Any:
+def open_potential(folder: Path, device: str, *, tabulated: bool = False) -> Any:
     """The potential of a folder, on a device that is really there."""
     from intertwine.potentials.saved import load
+    from intertwine.potentials.tabulate import tabulate
 
-    return load(folder, device=choose_device(device))
+    potential = load(folder, device=choose_device(device))
+    if not tabulated:
+        return potential
+    try:
+        return tabulate(potential)
+    except ValueError as error:
+        raise CannotRun(str(error)) from error
 
 
 def choose_device(name: str) -> str:

@@ -9,7 +9,9 @@ from intertwine.nn.linear import Linear
 from intertwine.nn.mlp import MLP
 from intertwine.nn.norm import RMSNorm, invariant_norm
 from intertwine.nn.radial import BesselBasis, GaussianBasis, PolynomialCutoff, RadialMLP
+from intertwine.nn.radial_table import RadialTable
 from intertwine.nn.sphere_activation import SphereActivation
+from intertwine.nn.tabulated_convolution import TabulatedConvolution
 
 __all__ = [
     "MLP",
@@ -23,7 +25,9 @@ __all__ = [
     "PolynomialCutoff",
     "RMSNorm",
     "RadialMLP",
+    "RadialTable",
     "SphereActivation",
+    "TabulatedConvolution",
     "aliasing_report",
     "from_e3nn",
     "invariant_norm",

@@ -16,6 +16,7 @@ from intertwine.potentials.potential import EnergyModel, NonFiniteError, Potenti
 from intertwine.potentials.readers import from_atoms, read, to_atoms, write
 from intertwine.potentials.relax import relax
 from intertwine.potentials.saved import build_potential, load, save_potential
+from intertwine.potentials.tabulate import tabulate
 
 __all__ = [
     "MACE",
@@ -42,6 +43,7 @@ __all__ = [
     "save_potential",
     "simulate",
     "split",
+    "tabulate",
     "to_atoms",
     "write",
 ]

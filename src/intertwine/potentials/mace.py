@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from intertwine.nn.linear import Linear
 from intertwine.nn.mlp import MLP
 from intertwine.nn.radial import BesselBasis, PolynomialCutoff, RadialMLP
+from intertwine.nn.radial_table import RadialTable
+from intertwine.nn.tabulated_convolution import convolve_tabulated
 from intertwine.o3.irreps import Irreps, IrrepsError
 from intertwine.o3.spherical_harmonics import SphericalHarmonics
 from intertwine.potentials.products import CONTRACTIONS, EDGE_PRODUCTS, ProductName, message_irreps
@@ -172,7 +174,12 @@ class Interaction(nn.Module):
         receivers: Int[Tensor, "edge"],
     ) -> Float[Tensor, "node dim_out channel"]:
         """Update the feature of every node."""
-        a = self.convolution(self.mix_senders(h), filters, self.radial(lengths), senders, receivers)
+        a = self._messages(self.mix_senders(h), filters, lengths, senders, receivers)
         a = self.mix_messages(a) / sqrt(self.neighbors)
         skip = self.mix_skip(h) * self.skip.index_select(0, element)
         return self.mix_out(self.contraction(a, element)) + nn.functional.pad(skip, (0, 0, 0, self.fresh))
+
+    def _messages(self, h: Tensor, filters: Tensor, lengths: Tensor, senders: Tensor, receivers: Tensor) -> Tensor:
+        if isinstance(self.radial, RadialTable):
+            return convolve_tabulated(self.convolution, self.radial, h, filters, lengths, senders, receivers)
+        return self.convolution(h, filters, self.radial(lengths), senders, receivers)

@@ -1,14 +1,17 @@
 """Our side of every row, as a script for `serve`: the public classes, nothing else; O(3) acts on `dim`."""
 
 from importlib.metadata import version
-from importlib.util import find_spec
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from intertwine.experiments.bench.cases import CUTOFF, RADIAL_BASIS
 from intertwine.experiments.bench.torch_passes import Pass, torch_passes
 from intertwine.nn.mlp import MLP
+from intertwine.nn.radial import BesselBasis, PolynomialCutoff, RadialMLP
+from intertwine.nn.radial_table import RadialTable
+from intertwine.nn.tabulated_convolution import TabulatedConvolution
 from intertwine.o3.irreps import Irreps
 from intertwine.tensor_products.cg_contraction import ClebschGordanContraction
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
@@ -16,6 +19,10 @@ from intertwine.tensor_products.convolution import Convolution
 from intertwine.tensor_products.cp import CP
 from intertwine.tensor_products.cp_gauss_newton import Factors
 from intertwine.tensor_products.gaunt import Gaunt
+from intertwine.tensor_products.kernels import library
+
+TABLE_TOLERANCE = 1e-5
+"""Of the table of row B', beside its root mean square; sides are compared to ten times that."""
 
 Arrays = dict[str, np.ndarray]
 Passes = dict[str, Pass]
@@ -25,11 +32,7 @@ def start(threads: int) -> dict[str, str]:
     """Versions, and which kernels are active."""
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(1)
-    kernels = "readable torch twins"
-    if find_spec("intertwine.tensor_products.kernels.library"):
-        from intertwine.tensor_products.kernels import library
-
-        kernels = "; ".join(filter(None, library.status()))
+    kernels = "; ".join(filter(None, library.status()))
     return {"intertwine": version("intertwine"), "torch": torch.__version__, "kernels": kernels}
 
 
@@ -86,27 +89,22 @@ def layer(case: dict, inputs: dict[str, Tensor]) -> Passes:
         inputs["cotangent"],
         exports={"filter": lambda y: y.squeeze(-1)},
     )
-    if find_spec("intertwine.nn.radial_table"):
-        passes["inference"] = _tabulated(case, network, inputs["length"], convolve, x, filters, edges)
+    passes["inference"] = _tabulated(case, network, inputs["length"], convolve, x, filters, edges)
     return passes
 
 
 def _tabulated(case: dict, network: MLP, length: Tensor, convolve: Convolution, x: Tensor, filters: Tensor, edges):
-    from intertwine.experiments.bench.cases import CUTOFF, RADIAL_BASIS
-    from intertwine.nn.radial import BesselBasis, PolynomialCutoff, RadialMLP
-    from intertwine.nn.radial_table import RadialTable  # pyright: ignore[reportMissingImports]
-
     rows, channels = len(case["paths"]), case["channels"]
     radial = RadialMLP(
         BesselBasis(CUTOFF, count=RADIAL_BASIS), PolynomialCutoff(CUTOFF),
         hidden=case["hidden"], rows=rows, channels=channels,
     )  # fmt: skip
     radial.network = network
-    table = RadialTable.compile(radial)
+    layer = TabulatedConvolution(convolve, RadialTable.compile(radial, tolerance=TABLE_TOLERANCE))
 
     def run() -> dict[str, Tensor]:
         with torch.no_grad():
-            return {"z": convolve(x, filters, table(length), *edges)}
+            return {"z": layer(x, filters, length, *edges)}
 
     return run, lambda found: {"z": found["z"].numpy()}
 

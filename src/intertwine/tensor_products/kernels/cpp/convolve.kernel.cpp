@@ -65,6 +65,51 @@ inline void expect(const T *from, int64_t rows, int64_t stride) {
     for (int v = 0; v < V; ++v) __builtin_prefetch(from + i * stride + v * lanes<T>);
 }
 
+// Weights as functions of the length of an edge: a quintic Hermite table, of which row 3 i + k is the k-th derivative at
+// point i, `paths * channels` numbers in units of the step. A weight is a sum over six rows that follow each other.
+template <class T>
+struct Radial {
+  const T *table, *length;
+  int64_t points;
+  T start, step;
+  T *glength;
+  struct Place {
+    const T *rows;
+    T value[6], slope[6];
+  };
+  Place place(int64_t edge, int64_t width) const {
+    Place p;
+    T u = (length[edge] - start) / step;
+    u = u < 0 ? 0 : u > T(points - 1) ? T(points - 1) : u;
+    const int64_t i = int64_t(u) < points - 2 ? int64_t(u) : points - 2;
+    const T t = u - T(i), s = 1 - t;
+    p.rows = table + 3 * i * width;
+    p.value[0] = s * s * s * (1 + t * (3 + 6 * t));
+    p.value[1] = s * s * s * t * (1 + 3 * t);
+    p.value[2] = s * s * s * t * t / 2;
+    p.value[3] = t * t * t * (1 + s * (3 + 6 * s));
+    p.value[4] = -t * t * t * s * (1 + 3 * s);
+    p.value[5] = t * t * t * s * s / 2;
+    const T inside = length[edge] > start && length[edge] < start + step * T(points - 1) ? 1 / step : T(0);
+    p.slope[0] = inside * -30 * t * t * s * s;
+    p.slope[1] = inside * s * s * (1 + t * (2 - 15 * t));
+    p.slope[2] = inside * s * s * t * (1 - T(2.5) * t);
+    p.slope[3] = -p.slope[0];
+    p.slope[4] = inside * t * t * (1 + s * (2 - 15 * s));
+    p.slope[5] = inside * -t * t * s * (1 - T(2.5) * s);
+    return p;
+  }
+};
+template <class T, int V>
+inline void blend(const T *rows, const T *factors, int64_t width, int64_t count, vec<T> *to) {
+  for (int v = 0; v < V; ++v) to[v] = vec<T>{};
+  for (int k = 0; k < 6; ++k) {
+    vec<T> row[V];
+    fetch<T, V>(rows + k * width, 1, 0, count, row);
+    for (int v = 0; v < V; ++v) to[v] += factors[k] * row[v];
+  }
+}
+
 // The edges first .. last in runs of at most `lanes`: prepare(edges, count) before each run, body(edge, e, next) for
 // each, with the edge that follows.
 template <class T, class Prepare, class Body>
@@ -115,7 +160,8 @@ struct Space {
 };
 
 template <class T>
-void forward(const Couplings<T> &c, const Graph &g, const T *x, const T *filter, const T *w, T *z, int threads) {
+void forward(const Couplings<T> &c, const Graph &g, const T *x, const T *filter, const T *w, const Radial<T> &radial,
+             T *z, int threads) {
   const Tasks tasks(g);
   const int64_t C = g.channels;
   parallel_for(
@@ -140,6 +186,8 @@ void forward(const Couplings<T> &c, const Graph &g, const T *x, const T *filter,
               [&](int64_t edge, int e, int64_t next) {
                 while (at >= g.first[node + 1]) flush();
                 ++at;
+                typename Radial<T>::Place at_length;
+                if (radial.table) at_length = radial.place(edge, c.weights * C);
                 expect<T, V>(x + g.senders[next] * c.dim1 * C + c0, c.dim1, C);
                 fetch<T, V>(x + g.senders[edge] * c.dim1 * C + c0, c.dim1, C, count, xs);
                 for (int64_t i = 0; i < c.paths; ++i) {
@@ -148,7 +196,10 @@ void forward(const Couplings<T> &c, const Graph &g, const T *x, const T *filter,
                   const vec<T> *in = xs + p.x * V;
                   vec<T> *out = zs + p.z * V, weight[V];
                   if (w) expect<T, V>(w + (next * c.weights + p.weight) * C + c0, 1, C);
-                  if (w && p.weight >= 0) fetch<T, V>(w + (edge * c.weights + p.weight) * C + c0, 1, C, count, weight);
+                  if (radial.table)
+                    blend<T, V>(at_length.rows + p.weight * C + c0, at_length.value, c.weights * C, count, weight);
+                  else if (w && p.weight >= 0)
+                    fetch<T, V>(w + (edge * c.weights + p.weight) * C + c0, 1, C, count, weight);
                   else for (int v = 0; v < V; ++v) weight[v] = vec<T>{} + T(1);
                   multiply<T, V>(
                       p.d3, p.d1, m, p.d1 * lanes<T>, lanes<T>, [=](int k) { return in + k * V; },
@@ -168,6 +219,7 @@ template <class T>
 struct Pass {
   const T *x, *filter, *w, *gz, *hx, *hfilter, *hw;
   T *gx, *gfilter, *gw, *dz, *by_edge;
+  Radial<T> radial;
 };
 
 template <class T>
@@ -226,7 +278,7 @@ inline void pull(const Path &p, Workspace<T> &s, int e, const vec<T> *weight, co
     int r = 0;
     for (; r + 2 <= p.d3; r += 2) dual_rows<T, V, 2>(r, p, m, hm, x, hx, emit);
     if (r < p.d3) dual_rows<T, V, 1>(r, p, m, hm, x, hx, emit);
-  } else if (!in.gw) {
+  } else if (!in.gw && !in.radial.glength) {
     for (int r = 0; r < p.d3; ++r)
       for (int v = 0; v < V; ++v) u[r * V + v] = weight[v] * g[r * V + v];
   } else {
@@ -318,6 +370,9 @@ void backward(const Couplings<T> &c, const Graph &g, const Pass<T> &in, int thre
                 expect<T, V>(in.x + g.senders[next] * c.dim1 * C + c0, c.dim1, C);
                 if (TWICE && in.hx) expect<T, V>(in.hx + g.senders[next] * c.dim1 * C + c0, c.dim1, C);
                 const int64_t place = at++, row = g.senders[edge] * c.dim1 * C + c0;
+                typename Radial<T>::Place at_length;
+                if (in.radial.table) at_length = in.radial.place(edge, c.weights * C);
+                vec<T> glength = {};
                 fetch<T, V>(in.x + row, c.dim1, C, count, s.x.at(0));
                 if (TWICE && in.hx) fetch<T, V>(in.hx + row, c.dim1, C, count, s.hx.at(0));
                 memset(s.gx.at(0), 0, c.dim1 * V * sizeof(vec<T>));
@@ -330,6 +385,8 @@ void backward(const Couplings<T> &c, const Graph &g, const Pass<T> &in, int thre
                   if (in.w) expect<T, V>(in.w + next_slot, 1, C);
                   if (TWICE && in.hw) expect<T, V>(in.hw + next_slot, 1, C);
                   if (in.w) fetch<T, V>(in.w + slot, 1, C, count, weight);
+                  const T *rows = at_length.rows + p.weight * C + c0;
+                  if (in.radial.table) blend<T, V>(rows, at_length.value, c.weights * C, count, weight);
                   if (TWICE && in.hw) fetch<T, V>(in.hw + slot, 1, C, count, hweight);
                   pull<T, V, TWICE>(p, s, e, weight, hweight, gw, in);
                   if (in.gw && p.shared) {
@@ -338,7 +395,13 @@ void backward(const Couplings<T> &c, const Graph &g, const Pass<T> &in, int thre
                     for (int v = 0; v < V; ++v) gw[v] += before[v];
                   }
                   if (in.gw) put<T, V>(in.gw + slot, 1, C, count, gw);
+                  if (in.radial.glength) {
+                    vec<T> slope[V];
+                    blend<T, V>(rows, at_length.slope, c.weights * C, count, slope);
+                    for (int v = 0; v < V; ++v) glength += gw[v] * slope[v];
+                  }
                 }
+                if (in.radial.glength) in.radial.glength[edge] = sum<T>(glength) + (c0 ? in.radial.glength[edge] : T(0));
                 if (in.gfilter) to_filter(c, s, in.gfilter + edge * c.dim2, c0 > 0);
                 if (in.by_edge) {
                   put<T, V>(in.by_edge + place * c.dim1 * C + c0, c.dim1, C, count, s.gx.at(0));
@@ -379,7 +442,27 @@ void gather(const T *by_edge, const int64_t *first, const int64_t *places, int64
                                     const T *filter, const T *w, T *z, int threads) {                                  \
     using namespace INTERTWINE_ISA;                                                                                    \
     const Graph graph{sizes[0], sizes[1], sizes[2], senders, first, order};                                            \
-    forward<T>(Couplings<T>(structure, coef), graph, x, filter, w, z, threads);                                        \
+    forward<T>(Couplings<T>(structure, coef), graph, x, filter, w, Radial<T>{}, z, threads);                           \
+  }                                                                                                                    \
+  INTERTWINE_EXPORT(convolve_radial, type)(const int32_t *structure, const T *coef, const int64_t *sizes,              \
+                                           const int64_t *senders, const int64_t *first, const int64_t *order,         \
+                                           const T *x, const T *filter, const T *length, const T *table,               \
+                                           const double *range, T *z, int threads) {                                   \
+    using namespace INTERTWINE_ISA;                                                                                    \
+    const Graph graph{sizes[0], sizes[1], sizes[2], senders, first, order};                                            \
+    const Radial<T> radial{table, length, sizes[3], T(range[0]), T(range[1]), nullptr};                                \
+    forward<T>(Couplings<T>(structure, coef), graph, x, filter, nullptr, radial, z, threads);                          \
+  }                                                                                                                    \
+  INTERTWINE_EXPORT(convolve_radial_backward, type)(                                                                   \
+      const int32_t *structure, const T *coef, const int64_t *sizes, const int64_t *senders, const int64_t *first,     \
+      const int64_t *order, const T *x, const T *filter, const T *length, const T *table, const double *range,         \
+      const T *gz, T *gx, T *gfilter, T *glength, T *by_edge, int threads) {                                           \
+    using namespace INTERTWINE_ISA;                                                                                    \
+    const Graph graph{sizes[0], sizes[1], sizes[2], senders, first, order};                                            \
+    const Radial<T> radial{table, length, sizes[3], T(range[0]), T(range[1]), glength};                                \
+    const Pass<T> pass{x,  filter,  nullptr, gz,      nullptr, nullptr, nullptr,                                       \
+                       gx, gfilter, nullptr, nullptr, by_edge, radial};                                                \
+    backward<T, false>(Couplings<T>(structure, coef), graph, pass, threads);                                           \
   }                                                                                                                    \
   INTERTWINE_EXPORT(convolve_backward, type)(const int32_t *structure, const T *coef, const int64_t *sizes,            \
                                              const int64_t *senders, const int64_t *first, const int64_t *order,       \
@@ -387,7 +470,7 @@ void gather(const T *by_edge, const int64_t *first, const int64_t *places, int64
                                              T *gw, T *by_edge, int threads) {                                         \
     using namespace INTERTWINE_ISA;                                                                                    \
     const Graph graph{sizes[0], sizes[1], sizes[2], senders, first, order};                                            \
-    const Pass<T> pass{x, filter, w, gz, nullptr, nullptr, nullptr, gx, gfilter, gw, nullptr, by_edge};                \
+    const Pass<T> pass{x, filter, w, gz, nullptr, nullptr, nullptr, gx, gfilter, gw, nullptr, by_edge, {}};            \
     backward<T, false>(Couplings<T>(structure, coef), graph, pass, threads);                                           \
   }                                                                                                                    \
   INTERTWINE_EXPORT(convolve_twice, type)(const int32_t *structure, const T *coef, const int64_t *sizes,               \
@@ -397,7 +480,7 @@ void gather(const T *by_edge, const int64_t *first, const int64_t *places, int64
                                           int threads) {                                                               \
     using namespace INTERTWINE_ISA;                                                                                    \
     const Graph graph{sizes[0], sizes[1], sizes[2], senders, first, order};                                            \
-    const Pass<T> pass{x, filter, w, gz, hx, hfilter, hw, dx, dfilter, dw, dz, by_edge};                               \
+    const Pass<T> pass{x, filter, w, gz, hx, hfilter, hw, dx, dfilter, dw, dz, by_edge, {}};                           \
     backward<T, true>(Couplings<T>(structure, coef), graph, pass, threads);                                            \
   }                                                                                                                    \
   INTERTWINE_EXPORT(gather_edges, type)(const T *by_edge, const int64_t *first, const int64_t *places,                 \

@@ -1,0 +1,57 @@
+import pytest
+import torch
+from ase.build import molecule
+
+from intertwine.nn.radial import RadialMLP
+from intertwine.potentials.mace import MACE
+from intertwine.potentials.neighbors import connect
+from intertwine.potentials.potential import Potential
+from intertwine.potentials.readers import from_atoms
+from intertwine.potentials.tabulate import tables_of, tabulate
+
+REFERENCES = {1: -13.6, 6: -1030.0, 8: -2041.8}
+
+
+def potential(**choices) -> Potential:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        mace = MACE(species=(1, 6, 8), cutoff=4.0, channels=8, edge_degree=2, radial_hidden=(16,), **choices)
+    return Potential(mace.double(), REFERENCES)
+
+
+@pytest.mark.parametrize("product", ["clebsch-gordan", "gaunt"])
+def test_a_tabulated_potential_has_the_energies_and_forces_of_its_networks(product):
+    whole = potential(tensor_product=product)
+    graph = connect(from_atoms(molecule("CH3CH2OH")), 4.0)
+    coarse, fine = tabulate(whole, tolerance=1e-2), tabulate(whole, tolerance=1e-7)
+    with torch.no_grad():
+        exact, found = whole(graph), [coarse(graph), fine(graph)]
+    errors = [float((each.forces - exact.forces).abs().max()) for each in found]
+    assert errors[1] < 1e-6 * exact.forces.abs().max() < errors[0]
+    assert abs(float(found[1].energy - exact.energy)) < 1e-6
+
+
+def test_forces_are_derivatives_of_the_energy_that_is_evaluated():
+    tabulated, atoms = tabulate(potential(), tolerance=1e-2), molecule("CH3OH")
+    forces, moved, step = tabulated(connect(from_atoms(atoms), 4.0)).forces.detach(), [], 1e-4
+    for sign in (1, -1):
+        other = atoms.copy()
+        other.positions[1, 2] += sign * step
+        moved.append(float(tabulated(connect(from_atoms(other), 4.0)).energy.detach()))
+    assert float(forces[1, 2]) == pytest.approx(-(moved[0] - moved[1]) / (2 * step), abs=1e-6)
+
+
+def test_the_original_is_left_alone_and_a_potential_without_networks_is_refused():
+    whole = potential()
+    tabulated = tabulate(whole)
+    assert any(isinstance(module, RadialMLP) for module in whole.modules())
+    assert len(tables_of(tabulated)) == 2 and not tables_of(whole)
+    with pytest.raises(ValueError, match="RadialMLP"):
+        tabulate(tabulated.__class__(LennardJones(), {1: 0.0}))
+
+
+class LennardJones(torch.nn.Module):
+    species, cutoff = (1,), 4.0
+
+    def forward(self, element, vectors, senders, receivers):
+        return torch.zeros(len(element), dtype=vectors.dtype)
