@@ -15,6 +15,7 @@ from intertwine.tensor_products.matrix import Matrix
 from intertwine.tensor_products.so2 import SO2
 from intertwine.tensor_products.so2_linear import SO2Linear
 from intertwine.tensor_products.swap import Swap, swap_tensor_products
+from intertwine.tensor_products.symmetric_contraction import SymmetricContraction
 from intertwine.tensor_products.tuner import Tuned, tune
 from intertwine.tensor_products.vector_gaunt import VectorGaunt
 
@@ -35,6 +36,7 @@ __all__ = [
     "Path",
     "SO2Linear",
     "Swap",
+    "SymmetricContraction",
     "TensorProduct",
     "Tuned",
     "VectorGaunt",

@@ -71,7 +71,7 @@ class ClebschGordanContraction(nn.Module):
         self.register_buffer("row_basis", torch.cat(row_basis), persistent=False)
         self.register_buffer("row_out", torch.cat(row_out), persistent=False)
         every = [indices for n in range(1, correlation + 1) for indices in exponents(self.irreps_in.dim, n)]
-        dims = {"dim_in": self.irreps_in.dim, "dim_out": self.irreps_out.dim}
+        dims = {"dim_in": self.irreps_in.dim, "dim_out": self.irreps_out.dim, "weights": len(tables)}
         table = contraction_table(basis, torch.cat(row_out), torch.cat(row_basis), every, **dims)
         self.tables = Constants(basis=basis, compiled=table.coefficients)
         self.register_buffer("structure", table.structure, persistent=False)

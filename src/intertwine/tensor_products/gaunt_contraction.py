@@ -12,6 +12,7 @@ from intertwine.o3.gaunt import bracket_factor, gaunt_factor
 from intertwine.o3.grid import smallest_grid
 from intertwine.o3.irreps import Irreps, IrrepsError
 from intertwine.tensor_products.gaunt_moments import double_bracket_moment, power_moment
+from intertwine.tensor_products.gaunt_polynomials import LARGEST, GauntPolynomials
 from intertwine.tensor_products.sphere_function import entry_of_row
 from intertwine.tensor_products.sphere_grid import GridTransform, tangential_derivatives
 
@@ -29,6 +30,9 @@ class GauntContraction(nn.Module):
     adds trees that go through two antisymmetric couplings, which pointwise products cannot reach: with it, order 3
     reaches all polynomials for degrees up to 2, and from degree 3 to "0e" and "1o" (16 of 16 to "1o", against 13). A
     single bracket has the wrong parity, and the integral of a double one is zero: nothing for "0e" at order 3.
+
+    Where the compiled kernel runs, and dim_in^correlation is at most 100 000, the same map is evaluated as polynomials
+    (`GauntPolynomials`), which for small degrees are cheaper than points.
 
     norm_n gives terms of independent legs unit variance. The weights start smaller where the shared x makes terms
     larger, so that z has unit variance for x from N(0, 1).
@@ -92,6 +96,10 @@ class GauntContraction(nn.Module):
         self.norms = Constants(terms=norms[:, :, None])
         self.register_buffer("entry_in", entry_of_row(irreps_in), persistent=False)
         self.register_buffer("entry_out", entry_of_row(irreps_out), persistent=False)
+        self.polynomials = None
+        if irreps_in.dim**correlation <= LARGEST:
+            inner = self.inner.exact["gradient"] if self.bracket else None
+            self.polynomials = GauntPolynomials(irreps_in, irreps_out, correlation, self.legs, self.result, inner)
         self.leg_weights = nn.Parameter(torch.randn(correlation, len(irreps_in), channels))
         start = self._start(variance).to(torch.get_default_dtype())
         self.weights = nn.Parameter(torch.randn(elements, *start.shape, channels) * start.unsqueeze(-1))
@@ -99,7 +107,15 @@ class GauntContraction(nn.Module):
     def forward(
         self, x: Float[Tensor, "node dim_in channel"], element: Int[Tensor, "node"]
     ) -> Float[Tensor, "node dim_out channel"]:
-        """Contract the feature of every node with itself."""
+        """Contract the feature of every node with itself: in the compiled kernel, else as `readable` does."""
+        if self.polynomials is not None and self.polynomials.takes(x, element, self.leg_weights):
+            return self.polynomials(x, element, self.leg_weights, self.weights * self.norms.like(x, "terms"))
+        return self.readable(x, element)
+
+    def readable(
+        self, x: Float[Tensor, "node dim_in channel"], element: Int[Tensor, "node"]
+    ) -> Float[Tensor, "node dim_out channel"]:
+        """Multiply the legs point by point, and bracket them where asked."""
         legs = x.unsqueeze(1) * self.leg_weights[:, self.get_buffer("entry_in")]
         f = self.legs.sample(legs).unbind(1)
         powers = [f[0]]

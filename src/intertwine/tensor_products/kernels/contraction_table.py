@@ -36,29 +36,35 @@ def contraction_table(
     *,
     dim_in: int,
     dim_out: int,
+    weights: int,
 ) -> ContractionTable:
     """Sort the numbers of a basis: row `any` adds `weight[row_basis] basis . monomials` to row `row_out` of z."""
     indices, rows = list(monomials), _Rows(dim_in)
     terms: list[dict[tuple[int, int], list[tuple[int, float]]]] = [{} for _ in range(dim_out)]
-    for row, column in torch.nonzero(basis.abs() > SMALLEST).tolist():
+    places = torch.nonzero(basis.abs() > SMALLEST)
+    out, names, found = (
+        row_out[places[:, 0]].tolist(),
+        row_basis[places[:, 0]].tolist(),
+        basis[tuple(places.T)].tolist(),
+    )
+    for row, name, column, number in zip(out, names, places[:, 1].tolist(), found, strict=True):
         half = len(indices[column]) // 2
         factors = rows.of(indices[column][:half]), rows.of(indices[column][half:])
-        terms[row_out[row]].setdefault(factors, []).append((int(row_basis[row]), float(basis[row, column])))
-    listed, starts, weights, numbers = [], [0], [], []
+        terms[row].setdefault(factors, []).append((name, number))
+    listed, starts, of_terms, numbers = [], [0], [], []
     for entries in terms:
         groups: dict[int, list[int]] = {}
         for a, b in sorted(entries):
             groups.setdefault(a, []).append(b)
             for weight, number in entries[a, b]:
-                weights.append(weight)
+                of_terms.append(weight)
                 numbers.append(number)
-            starts.append(len(weights))
+            starts.append(len(of_terms))
         listed.append(len(groups))
         for a, members in groups.items():
             listed += [a, len(members), *members]
-    count = 1 + int(row_basis.max())
-    head = [count, dim_in, dim_out, len(rows.products) // 2, len(starts) - 1, len(listed)]
-    structure = torch.tensor([*head, *rows.products, *listed, *starts, *weights], dtype=torch.int32)
+    head = [weights, dim_in, dim_out, len(rows.products) // 2, len(starts) - 1, len(listed)]
+    structure = torch.tensor([*head, *rows.products, *listed, *starts, *of_terms], dtype=torch.int32)
     return ContractionTable(structure, torch.tensor(numbers, dtype=torch.float64))
 
 
