@@ -77,7 +77,7 @@ def _run(
     ordered: bool,
 ) -> Tensor:
     x, y, w, senders, receivers = _plain(x, y, w, senders, receivers)
-    z = x.new_empty(x.shape[0], dim, x.shape[2])
+    z = on_large_pages(x.new_empty(x.shape[0], dim, x.shape[2]))
     order = edge_order(senders, receivers, x.shape[0])
     if z.numel():
         graph = (_sizes(x.shape[0], len(senders), x.shape[2]), address(senders), address(order.first))

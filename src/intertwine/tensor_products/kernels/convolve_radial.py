@@ -55,7 +55,7 @@ def _run(
     coefficients: Tensor,
     dim: int,
 ) -> Tensor:
-    z = x.new_empty(x.shape[0], dim, x.shape[2])
+    z = on_large_pages(x.new_empty(x.shape[0], dim, x.shape[2]))
     if z.numel():
         _call("convolve_radial", (x, y, r, table), (start, step), (z,), senders, receivers, structure, coefficients)
     return z

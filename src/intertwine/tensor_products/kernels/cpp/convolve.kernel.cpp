@@ -45,13 +45,15 @@ void forward(const Couplings<T> &c, const Graph &g, const T *x, const T *filter,
                 ++at;
                 typename Radial<T>::Place at_length;
                 if (radial.table) at_length = radial.place(edge, c.weights * C);
-                expect<T, V>(x + g.senders[next] * c.dim1 * C + c0, c.dim1, C);
+                const T *next_x = x + g.senders[next] * c.dim1 * C + c0;
+                int64_t due = 0;  // rows of the next x are asked for path by path
                 fetch<T, V>(x + g.senders[edge] * c.dim1 * C + c0, c.dim1, C, count, xs);
                 for (int64_t i = 0; i < c.paths; ++i) {
                   const Path &p = c.path[i];
                   const T *m = reinterpret_cast<const T *>(s.m.at(p.m)) + e;
                   const vec<T> *in = xs + p.x * V;
                   vec<T> *out = zs + p.z * V, weight[V];
+                  for (due += c.dim1; due >= c.paths; due -= c.paths, next_x += C) expect<T, V>(next_x, 1, C);
                   if (w) expect<T, V>(w + (next * c.weights + p.weight) * C + c0, 1, C);
                   if (radial.table)
                     blend<T, V>(at_length.rows + p.weight * C + c0, at_length.value, c.weights * C, count, weight);

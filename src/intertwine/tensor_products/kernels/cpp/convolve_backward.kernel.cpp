@@ -162,8 +162,7 @@ void backward(const Couplings<T> &c, const Graph &g, const Pass<T> &in, int thre
               },
               [&](int64_t edge, int e, int64_t next) {
                 while (at >= g.first[node + 1]) close(), open();
-                expect<T, V>(in.x + g.senders[next] * c.dim1 * C + c0, c.dim1, C);
-                if (TWICE && in.hx) expect<T, V>(in.hx + g.senders[next] * c.dim1 * C + c0, c.dim1, C);
+                int64_t next_row = g.senders[next] * c.dim1 * C + c0, due = 0;
                 const int64_t place = at++, row = g.senders[edge] * c.dim1 * C + c0;
                 typename Radial<T>::Place at_length;
                 if (in.radial.table) at_length = in.radial.place(edge, c.weights * C);
@@ -177,6 +176,10 @@ void backward(const Couplings<T> &c, const Graph &g, const Pass<T> &in, int thre
                   for (int v = 0; v < V; ++v) weight[v] = vec<T>{} + T(1), hweight[v] = vec<T>{};
                   const int64_t slot = (edge * c.weights + p.weight) * C + c0;
                   const int64_t next_slot = (next * c.weights + p.weight) * C + c0;
+                  for (due += c.dim1; due >= c.paths; due -= c.paths, next_row += C) {
+                    expect<T, V>(in.x + next_row, 1, C);
+                    if (TWICE && in.hx) expect<T, V>(in.hx + next_row, 1, C);
+                  }
                   if (in.w) expect<T, V>(in.w + next_slot, 1, C);
                   if (TWICE && in.hw) expect<T, V>(in.hw + next_slot, 1, C);
                   if (in.w) fetch<T, V>(in.w + slot, 1, C, count, weight);
