@@ -26,8 +26,8 @@ class Constants(nn.Module):
 
     def like(self, x: Tensor, name: str) -> Tensor:
         """A constant in the dtype and on the device of `x`: the buffer where that fits, else the exact value cast."""
-        buffer = getattr(self, name)
-        if buffer.dtype == x.dtype and buffer.device == x.device:
+        buffer = self._buffers[name]  # as getattr does, without its search through modules
+        if buffer is not None and buffer.dtype == x.dtype and buffer.device == x.device:
             return buffer
         return self.exact[name].to(dtype=x.dtype, device=x.device)
 

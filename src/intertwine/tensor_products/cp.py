@@ -112,25 +112,31 @@ class CP(TensorProduct):
     ) -> Float[Tensor, "*batch dim3 channel"]:
         """Scale the entries, and multiply: in the compiled kernel where there is one, else as `readable` does."""
         weight = self.effective_weight(weight)
-        w1, w2, w3 = self.legs.split(None if self.shared else weight)
-        x = x * weight if self.shared and weight is not None else self.legs.scale(x, 1, w1)
-        y = self.legs.scale(y, 2, w2)
-        batch = x.shape[:-2]
+        if weight is None:
+            return self._multiply(x, y)
+        if self.shared:
+            return self._multiply(x * weight, y)
+        legs = self.legs
+        w1, w2, w3 = legs.split(weight)
+        return legs.scale(self._multiply(legs.scale(x, 1, w1), legs.scale(y, 2, w2)), 3, w3)
+
+    def _multiply(self, x: Tensor, y: Tensor) -> Tensor:
+        batch, tables = x.shape[:-2], self.tables
         if len(batch) != 1:
             x, y = (each.reshape(math.prod(batch), *each.shape[-2:]) for each in (x, y))
-        in1, in2, out = (self.tables.like(x, name) for name in Factors._fields)
+        in1, in2, out = tables.like(x, "in1"), tables.like(x, "in2"), tables.like(x, "out")
         z = decompose(x, y, in1, in2, out) if takes(x, y, in1, in2) else self.readable(x, y)
-        return self.legs.scale(z if len(batch) == 1 else z.reshape(*batch, *z.shape[-2:]), 3, w3)
+        return z if len(batch) == 1 else z.reshape(*batch, *z.shape[-2:])
 
     def readable(
         self, x: Float[Tensor, "sample dim1 #channel"], y: Float[Tensor, "sample dim2 #channel"]
     ) -> Float[Tensor, "sample dim3 channel"]:
         """Bring both to `rank` numbers, multiply them, and bring the result back, a cacheful of samples at a time."""
         step = _samples_at_once(x, self.rank * max(x.shape[-1], y.shape[-1]))
-        parts = [self._multiply(*part) for part in zip(x.split(step), y.split(step))]
+        parts = [self._part(*part) for part in zip(x.split(step), y.split(step))]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
-    def _multiply(self, x: Tensor, y: Tensor) -> Tensor:
+    def _part(self, x: Tensor, y: Tensor) -> Tensor:
         in1, in2, out = (self.tables.like(x, name) for name in Factors._fields)
         if min(x.shape[-1], y.shape[-1]) >= WIDE:
             return out.T @ _times(in1 @ x, in2 @ y)

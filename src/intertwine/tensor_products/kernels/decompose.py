@@ -20,7 +20,7 @@ from intertwine.tensor_products.kernels.operator import Operator
 
 def takes(x: Tensor, y: Tensor, A: Tensor, B: Tensor) -> bool:
     """Whether the kernel runs on these: with the rows of their factors, and y with the channels of x or one."""
-    fits = x.shape[1] == A.shape[1] and y.shape[1] == B.shape[1] and len(x) == len(y)
+    fits = x.shape[1] == A.shape[1] and y.shape[1] == B.shape[1] and x.shape[0] == y.shape[0]
     return fits and y.shape[-1] in (1, x.shape[-1]) and _DECOMPOSE.takes(x, y)
 
 
@@ -33,8 +33,8 @@ def _run(x: Tensor, y: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
     x, y = x.contiguous(), y.contiguous()
     z = x.new_empty(x.shape[0], C.shape[1], x.shape[2])
     if z.numel():
-        given = (trilinear_features(x.shape, y.shape, C.shape[1]), ctypes.c_int64(len(A)))
-        places = [address(each) for each in (A, B, C, x, y, z)]
+        given = (trilinear_features(x.shape, y.shape, C.shape[1]), ctypes.c_int64(A.shape[0]))
+        places = (address(A), address(B), address(C), address(x), address(y), address(z))
         kernel("decompose", x.dtype)(*given, *places, torch.get_num_threads())
     return z
 
@@ -44,7 +44,7 @@ def _run_backward(x: Tensor, y: Tensor, gz: Tensor, A: Tensor, B: Tensor, C: Ten
     x, y, gz = x.contiguous(), y.contiguous(), gz.contiguous()
     gx, gy = torch.empty_like(x), x.new_empty(x.shape[0], y.shape[1], x.shape[2])
     if gz.numel():
-        given = (trilinear_features(x.shape, y.shape, C.shape[1]), ctypes.c_int64(len(A)))
+        given = (trilinear_features(x.shape, y.shape, C.shape[1]), ctypes.c_int64(A.shape[0]))
         places = [address(each) for each in (A, B, C, x, y, gz, gx, gy)]
         kernel("decompose_backward", x.dtype)(*given, *places, torch.get_num_threads())
     return gx, gy if gy.shape == y.shape else gy.sum_to_size(y.shape)

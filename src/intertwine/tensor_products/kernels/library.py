@@ -95,10 +95,13 @@ def available(*tensors: Tensor | None, gpu: bool = False) -> bool:
     Args:
         gpu: whether the kernel asked for has a form in Triton; `Operator.takes` knows.
     """
-    present = [each for each in tensors if each is not None]
-    dtype, device = present[0].dtype, present[0].device
-    if dtype not in SUFFIXES or any(each.dtype != dtype or each.device != device for each in present):
+    first = tensors[0] if tensors[0] is not None else next(each for each in tensors if each is not None)
+    dtype, device = first.dtype, first.device
+    if dtype not in SUFFIXES:
         return False
+    for each in tensors:  # a loop: this is asked in every call of every product
+        if each is not None and (each.dtype != dtype or each.device != device):
+            return False
     if device.type == "cpu":
         isa = active_isa()
         return isa is not None and (gpu or isa != TRITON)
@@ -107,12 +110,12 @@ def available(*tensors: Tensor | None, gpu: bool = False) -> bool:
 
 def kernel(name: str, dtype: torch.dtype) -> Callable[..., None]:
     """One compiled function, called with addresses and numbers; releases the interpreter lock while it runs."""
-    return _function(f"{name}_{SUFFIXES[dtype]}_{active_isa()}")
+    return _function(name, dtype, active_isa())
 
 
 @cache
-def _function(symbol: str) -> Callable[..., None]:
-    found = library()
+def _function(name: str, dtype: torch.dtype, isa: str | None) -> Callable[..., None]:
+    found, symbol = library(), f"{name}_{SUFFIXES[dtype]}_{isa}"
     if found is None:
         raise RuntimeError(f"{symbol}: this installation has no compiled kernels; check available() first.")
     function = getattr(found, symbol)

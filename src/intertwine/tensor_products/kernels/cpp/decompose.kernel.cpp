@@ -15,16 +15,36 @@ constexpr int V = 4, ROWS = 6;
 #else
 constexpr int V = 2, ROWS = 4;
 #endif
-constexpr int TERMS = 48;
+constexpr int TERMS = 64;
 
-// emit(r, acc) for r < count, acc = sum over k < n of coef[r * row + k * column] * in[k].
+// emit(r, acc) for r < count, acc = sum over k < n of coef[r * row + k * column] * in[k]; in groups of about equal size,
+// since a row by itself would wait for its own sums.
 template <class T, class Emit>
 inline void sums(int count, int n, const T *coef, int64_t row, int64_t column, const vec<T> *in, const Emit &emit) {
   const auto at = [in](int k) { return in + k * V; };
   int r = 0;
-  for (; r + ROWS <= count; r += ROWS) rows_of<T, V, ROWS>(r, n, coef, row, column, at, emit);
-  for (; r + 2 <= count; r += 2) rows_of<T, V, 2>(r, n, coef, row, column, at, emit);
-  if (r < count) rows_of<T, V, 1>(r, n, coef, row, column, at, emit);
+  for (int groups = (count + ROWS - 1) / ROWS; groups > 0; --groups) {
+    const int size = (count - r + groups - 1) / groups;
+    switch (size) {
+      case 1: rows_of<T, V, 1>(r, n, coef, row, column, at, emit); break;
+      case 2: rows_of<T, V, 2>(r, n, coef, row, column, at, emit); break;
+      case 3: rows_of<T, V, 3>(r, n, coef, row, column, at, emit); break;
+      case 4: rows_of<T, V, 4>(r, n, coef, row, column, at, emit); break;
+      case 5: rows_of<T, V, 5>(r, n, coef, row, column, at, emit); break;
+      default: rows_of<T, V, 6>(r, n, coef, row, column, at, emit);
+    }
+    r += size;
+  }
+}
+// body(first term, terms) for all terms, in parts of about equal size.
+template <class Body>
+inline void parts(int64_t rank, const Body &body) {
+  int64_t r = 0;
+  for (int64_t left = (rank + TERMS - 1) / TERMS; left > 0; --left) {
+    const int64_t size = (rank - r + left - 1) / left;
+    body(r, int(size));
+    r += size;
+  }
 }
 
 // to[r] = sum over k of factor[r, k] in[k] for some rows of a factor of `dim` columns.
@@ -68,13 +88,12 @@ void decompose(const Feature *f, int64_t rank, const T *A, const T *B, const T *
         pack<T, V>(x, fx, first, s.x.at(0));
         pack<T, V>(y, fy, first, s.y.at(0));
         clear(s.z, fz.dim);
-        for (int64_t r = 0; r < rank; r += TERMS) {
-          const int terms = int(rank - r < TERMS ? rank - r : TERMS);
+        parts(rank, [&](int64_t r, int terms) {
           down(terms, int(fx.dim), A + r * fx.dim, s.x.at(0), s.a.at(0));
           down(terms, int(fy.dim), B + r * fy.dim, s.y.at(0), s.b.at(0));
           multiply_into<T>(terms, s.b.at(0), s.a.at(0));
           up(terms, int(fz.dim), C + r * fz.dim, s.a.at(0), s.z.at(0));
-        }
+        });
         unpack<T, V>(z, fz, first, s.z.at(0));
       });
 }
@@ -100,8 +119,7 @@ void decompose_backward(const Feature *f, int64_t rank, const T *A, const T *B, 
         pack<T, V>(gz, fz, first, s.z.at(0));
         clear(s.gx, fx.dim);
         clear(s.gy, fy.dim);
-        for (int64_t r = 0; r < rank; r += TERMS) {
-          const int terms = int(rank - r < TERMS ? rank - r : TERMS);
+        parts(rank, [&](int64_t r, int terms) {
           down(terms, int(fx.dim), A + r * fx.dim, s.x.at(0), s.a.at(0));
           down(terms, int(fy.dim), B + r * fy.dim, s.y.at(0), s.b.at(0));
           down(terms, int(fz.dim), C + r * fz.dim, s.z.at(0), s.c.at(0));
@@ -109,7 +127,7 @@ void decompose_backward(const Feature *f, int64_t rank, const T *A, const T *B, 
           multiply_into<T>(terms, s.c.at(0), s.a.at(0));
           up(terms, int(fx.dim), A + r * fx.dim, s.b.at(0), s.gx.at(0));
           up(terms, int(fy.dim), B + r * fy.dim, s.a.at(0), s.gy.at(0));
-        }
+        });
         unpack<T, V>(gx, fgx, first, s.gx.at(0));
         unpack<T, V>(gy, fgy, first, s.gy.at(0));
       });
