@@ -80,6 +80,7 @@ class GauntPolynomials(nn.Module):
             self.register_buffer(f"names{number}", names, persistent=False)
             count += len(slices) * size
         self.orders = [n for n, _, _ in terms]
+        self.sizes = [int(names.max()) + 1 for _, _, names in terms]
         dims = {"dim_in": irreps_in.dim, "dim_out": irreps_out.dim, "weights": count}
         found = contraction_table(torch.cat(tables), torch.cat(row_out), torch.cat(row_basis), every, **dims)
         self.tables = Constants(compiled=found.coefficients)
@@ -103,9 +104,9 @@ class GauntPolynomials(nn.Module):
         for leg in legs[1:]:
             products.append((products[-1].unsqueeze(1) * leg).flatten(0, 1))
         found = []
-        for number, n in enumerate(self.orders):
+        for number, (n, size) in enumerate(zip(self.orders, self.sizes, strict=True)):
             names = self.get_buffer(f"names{number}")
-            of_legs = legs.new_zeros(int(names[-1]) + 1, legs.shape[2]).index_add(0, names, products[n - 1])
+            of_legs = legs.new_zeros(size, legs.shape[2]).index_add(0, names, products[n - 1])
             found.append((weights[:, number].unsqueeze(2) * of_legs).flatten(1, 2))
         return torch.cat(found, dim=1)
 
