@@ -25,7 +25,8 @@ import torch
 from gpu_sides import Passes, build
 
 from intertwine.experiments.bench.measure import Budget, Spread, in_turns, ratios
-from intertwine.experiments.bench.rows import NAME, find_rows
+from intertwine.experiments.bench.row import NAME
+from intertwine.experiments.bench.rows import find_rows
 from intertwine.experiments.machine import PeakMemory, library_versions, this_machine
 from intertwine.tensor_products.kernels.library import status
 

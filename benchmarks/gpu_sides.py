@@ -15,7 +15,8 @@ from intertwine.experiments.bench.agreement import compare
 from intertwine.experiments.bench.cases import Case
 from intertwine.experiments.bench.inputs import draw_inputs
 from intertwine.experiments.bench.matching import change_of_basis
-from intertwine.experiments.bench.rows import NAME, find_rows
+from intertwine.experiments.bench.row import NAME
+from intertwine.experiments.bench.rows import find_rows
 
 PEERS, PASSES = Path(__file__).with_name("peers"), Path(ours.__file__).parent
 CUE, OEQ = "cuequivariance_worker", "openequivariance_worker"

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from intertwine.experiments.bench.judge import judge, judge_memory
-from intertwine.experiments.bench.rows import ROWS, Row
+from intertwine.experiments.bench.row import Row
+from intertwine.experiments.bench.rows import ROWS
 from intertwine.experiments.bench.table import header, line, remarks, versions
 
 ROOT = Path(__file__).parents[1]

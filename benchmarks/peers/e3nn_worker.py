@@ -1,4 +1,4 @@
-"""e3nn's side of rows A, B and B', as a script for `serve.py`; the variant "compiled" goes through torch.compile."""
+"""e3nn on rows A, B, B', G1 and G2, a script for `serve.py`; the variant "compiled" goes through torch.compile."""
 
 import e3nn
 import torch
@@ -15,7 +15,13 @@ def start(threads):
 
 def build(row, case, inputs):
     inputs = {name: torch.from_numpy(values) for name, values in inputs.items()}
-    return {"A": full_product, "B": convolution, "B'": layer}[row](case, inputs)
+    return {
+        "A": full_product,
+        "B": convolution,
+        "B'": layer,
+        "G1": interaction,
+        "G2": edge_product,
+    }[row](case, inputs)
 
 
 def full_product(case, inputs):
@@ -65,12 +71,58 @@ def layer(case, inputs):
     return {**passes, "inference": passes["forward"]}
 
 
+def interaction(case, inputs):
+    """Channel by channel ("uuu"), couplings times the numbers that make them a product of functions."""
+    channels = case["channels"]
+    one, two, out = (spread(case[name], channels) for name in ("irreps_in1", "irreps_in2", "irreps_out"))
+    product = o3.TensorProduct(
+        one, two, out, [(*path, "uuu", True) for path in case["paths"]],
+        shared_weights=True, internal_weights=False, irrep_normalization="none", path_normalization="none",
+    )  # fmt: skip
+    x, y = (to_e3nn(inputs[name], case["irreps_in1"]) for name in "xy")
+    weight = inputs["factor"].repeat_interleave(channels)
+    exports = dict.fromkeys("xyz", lambda values: from_e3nn(values, case["irreps_in1"]))
+    cotangent = to_e3nn(inputs["cotangent"], case["irreps_out"])
+    return torch_passes(lambda: product(x, y, weight), {"x": x, "y": y}, cotangent, exports=exports)
+
+
+def edge_product(case, inputs):
+    """Harmonics, then channel-wise ("uvu") with a weight for each path, edge and channel."""
+    channels, count = case["channels"], len(case["paths"])
+    one, out = (spread(case[name], channels) for name in ("irreps_in1", "irreps_out"))
+    product = o3.TensorProduct(
+        one, case["irreps_in2"], out, [(*path, "uvu", True) for path in case["paths"]],
+        shared_weights=False, internal_weights=False, irrep_normalization="none", path_normalization="none",
+    )  # fmt: skip
+    edge, legs, factor, paths = inputs["edge"], inputs["legs"], inputs["factor"], case["paths"]
+    harmonics = o3.SphericalHarmonics(o3.Irreps(case["irreps_in2"]), normalize=True, normalization="component")
+    x, weight = to_e3nn(inputs["x"], case["irreps_in1"]), path_weights(legs, factor, paths).flatten(1)
+    exports = dict.fromkeys("xz", lambda values: from_e3nn(values, case["irreps_in1"]))
+    exports["legs"] = lambda slope: to_legs(slope.unflatten(1, (count, -1)), legs, factor, paths)
+    cotangent = to_e3nn(inputs["cotangent"], case["irreps_out"])
+    leaves = {"x": x, "edge": edge, "legs": weight}
+    return torch_passes(lambda: product(x, harmonics(edge), weight), leaves, cotangent, exports=exports)
+
+
+def path_weights(legs, factor, paths):
+    """What a path weighs when its legs do."""
+    one, two, three = legs.chunk(3, dim=1)
+    a, b, c = torch.tensor(paths).unbind(1)
+    return factor[:, None] * one[:, a] * two[:, b] * three[:, c]
+
+
+def to_legs(slope, legs, factor, paths):
+    legs = legs.detach().requires_grad_()
+    return torch.autograd.grad(path_weights(legs, factor, paths), legs, slope)[0]
+
+
+def spread(irreps, channels):
+    return o3.Irreps([(channels, ir) for mul, ir in o3.Irreps(irreps) for _ in range(mul)])
+
+
 def _product(case, inputs):
     channels = case["channels"]
-    irreps_in, irreps_out = (
-        o3.Irreps([(channels, ir) for mul, ir in o3.Irreps(each) for _ in range(mul)])
-        for each in (case["irreps_in1"], case["irreps_out"])
-    )
+    irreps_in, irreps_out = (spread(case[name], channels) for name in ("irreps_in1", "irreps_out"))
     product = o3.TensorProduct(
         irreps_in, case["irreps_in2"], irreps_out, [(*path, "uvu", True) for path in case["paths"]],
         shared_weights=False, internal_weights=False,

@@ -1,4 +1,4 @@
-"""MACE's own symmetric contraction, row C, as a script for `serve.py`."""
+"""MACE's own symmetric contraction, rows C and G3, as a script for `serve.py`."""
 
 from importlib.metadata import version
 
@@ -16,15 +16,21 @@ def start(threads):
 
 def build(row, case, inputs):
     inputs = {name: torch.from_numpy(values) for name, values in inputs.items()}
-    return {"C": contraction, "C basis": contraction_basis}[row](case, inputs)
+    return {
+        "C": contraction,
+        "C basis": contraction_basis,
+        "G3": contraction,
+        "G3 basis": contraction_basis,
+    }[row](case, inputs)
 
 
 def contraction(case, inputs):
     """x is `node channel dim` there, elements are one-hot, and every order and irrep has weights of its own."""
     module = _contraction(case).to(inputs["x"].device)
     parameters = _parameters(module)
-    for parameter, values in zip(parameters, inputs["weight"].split([p.shape[1] for p in parameters], dim=1)):
-        parameter.data = values.contiguous()
+    if "weight" in inputs:
+        for parameter, values in zip(parameters, inputs["weight"].split([p.shape[1] for p in parameters], dim=1)):
+            parameter.data = values.contiguous()
     x = inputs["x"].mT.contiguous()
     element = torch.nn.functional.one_hot(inputs["element"], case["elements"]).to(x.dtype)
     leaves = {"x": x, **{f"weight {index}": parameter for index, parameter in enumerate(parameters)}}

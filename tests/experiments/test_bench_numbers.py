@@ -14,7 +14,8 @@ from intertwine.experiments.bench.inputs import draw_inputs
 from intertwine.experiments.bench.judge import judge, judge_memory
 from intertwine.experiments.bench.matching import DifferentSpan, change_of_basis
 from intertwine.experiments.bench.measure import Budget, Spread, in_turns, ratios, slope
-from intertwine.experiments.bench.rows import ROWS, BenchError, find_rows
+from intertwine.experiments.bench.row import BenchError
+from intertwine.experiments.bench.rows import ROWS, find_rows
 from intertwine.experiments.bench.work import work
 from intertwine.o3.irreps import Irreps
 

@@ -13,7 +13,8 @@ from intertwine.experiments.bench.measure import Budget
 from intertwine.experiments.bench.peers import NO_REPOSITORY, NOT_INSTALLED, find_side
 from intertwine.experiments.bench.pipe import Worker, WorkerError, WorkerGone
 from intertwine.experiments.bench.result import Limits, machine_slug
-from intertwine.experiments.bench.rows import NAME, BenchError, Row, Side, find_rows
+from intertwine.experiments.bench.row import NAME, BenchError, Row, Side
+from intertwine.experiments.bench.rows import find_rows
 from intertwine.experiments.bench.run import Options, run_row
 from intertwine.experiments.bench.table import header, line, remarks
 

@@ -19,7 +19,8 @@ from intertwine.experiments.bench.cases import (
     gaunt_products,
 )
 from intertwine.experiments.bench.inputs import draw_inputs
-from intertwine.experiments.bench.matching import change_of_basis
+from intertwine.experiments.bench.matching import DifferentSpan, change_of_basis
+from intertwine.experiments.bench.operations import aligned_convolutions, interactions, many_body
 from intertwine.experiments.bench.rows import ROWS, find_rows
 
 BENCH = Path(ours.__file__).parent
@@ -55,10 +56,12 @@ CASES = {
     "B": convolutions((1,))[0],
     "B'": convolutions((1,))[0],
     "E": decompositions((2,))[0],
+    "G1": interactions((2,))[0],
+    "G2": aligned_convolutions((2,))[0],
 }
 
 
-@pytest.mark.parametrize("row", ["A", "B", "B'"])
+@pytest.mark.parametrize("row", ["A", "B", "B'", "G1", "G2"])
 def test_e3nn_gives_what_we_give(row, e3nn_worker):
     case = small(CASES[row])
     inputs = draw_inputs(row, case)
@@ -67,6 +70,37 @@ def test_e3nn_gives_what_we_give(row, e3nn_worker):
     for name, arrays in we.items():
         compare(arrays, they[name])
     assert set(we) >= {"forward", "forward+backward"} | ({"two derivatives"} if row == "B" else set())
+
+
+@pytest.mark.parametrize("row", ["G1", "G2"])
+def test_couplings_give_what_functions_give(row):
+    case = small(CASES[row])
+    inputs = draw_inputs(row, case)
+    coupled = gives(ours, row, small(CASES[row], "coupled"), inputs)
+    for name, arrays in gives(ours, row, case, inputs).items():
+        compare(arrays, coupled[name])
+    with pytest.raises(Disagreement):
+        factor = inputs["factor"][::-1].copy()
+        compare(
+            coupled["forward"], gives(ours, row, small(CASES[row], "coupled"), {**inputs, "factor": factor})["forward"]
+        )
+
+
+def test_couplings_can_write_every_many_body_product_of_functions():
+    case, coupled = (small(many_body((2,))[1], variant) for variant in ("", "coupled"))
+    samples = {"samples": np.random.default_rng(1).standard_normal((300, 9)).astype(np.float32)}
+    few, many = (gives(ours, "G3 basis", each, samples)["basis"]["basis"] for each in (case, coupled))
+    matrix = change_of_basis(many, few, wider=True)
+    with pytest.raises(DifferentSpan):
+        change_of_basis(few, many, wider=True)
+    inputs, weight = draw_inputs("G3", case), np.random.default_rng(2).standard_normal((2, len(few), 3))
+    we = gives(ours, "G3", case, {**inputs, "weight": weight.astype(np.float32)})
+    theirs = np.einsum("qp,epc->eqc", matrix, weight).astype(np.float32)
+    they = gives(ours, "G3", coupled, {**inputs, "weight": theirs})
+    slope = they["forward+backward"]["gradient of weight"]
+    they["forward+backward"]["gradient of weight"] = np.einsum("qp,eqc->epc", matrix, slope)
+    for name, arrays in we.items():
+        compare(arrays, they[name])
 
 
 def test_another_filter_is_noticed(e3nn_worker):

@@ -10,7 +10,8 @@ import torch
 
 from intertwine.experiments.bench import ours
 from intertwine.experiments.bench.cases import Case, contractions, convolutions
-from intertwine.experiments.bench.rows import NAME, find_rows
+from intertwine.experiments.bench.row import NAME
+from intertwine.experiments.bench.rows import find_rows
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SMALL = {"edges": 12, "nodes": 5, "channels": 3, "elements": 2, "correlation": 2}

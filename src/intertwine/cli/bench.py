@@ -33,7 +33,8 @@ def bench(
 
     from intertwine.experiments.bench.measure import Budget
     from intertwine.experiments.bench.result import machine_slug
-    from intertwine.experiments.bench.rows import BenchError, find_rows
+    from intertwine.experiments.bench.row import BenchError
+    from intertwine.experiments.bench.rows import find_rows
     from intertwine.experiments.bench.run import Options, measure_limits, run_row
     from intertwine.experiments.bench.table import header, line, remarks, versions
 

@@ -18,9 +18,9 @@ from intertwine.experiments.verdict import Finding, Verdict, stays_below
 from intertwine.tensor_products.kernels.library import active_isa
 
 CLAIM = (
-    "Gaunt products are faster than Clebsch-Gordan products because they say less: for each dimension of what they can "
-    "express both cost about the same. They miss the odd paths, and with them chirality. On a grid they train a model "
-    "1.3 times faster than through Fourier series."
+    "Gaunt products are faster than Clebsch-Gordan products because they say less: both cost about the same for each "
+    "dimension of what they can express, Gaunt products miss the odd paths and with them chirality, and on a grid they "
+    "train a model 1.3 times faster than through Fourier series."
 )
 
 # ---- budgets

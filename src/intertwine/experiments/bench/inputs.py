@@ -5,6 +5,7 @@ import torch
 
 from intertwine.experiments.bench.cases import CUTOFF, RADIAL_BASIS, Case
 from intertwine.nn.radial import BesselBasis, PolynomialCutoff
+from intertwine.o3.gaunt import gaunt_factor
 from intertwine.o3.irreps import Irreps
 from intertwine.o3.spherical_harmonics import spherical_harmonics
 
@@ -16,8 +17,10 @@ def draw_inputs(row: str, case: Case, *, seed: int = 0) -> Arrays:
 
     A and A': `x`, `y` and `cotangent` `batch dim`. B: `x` `node dim channel`, `filter` `edge dim`, `weight`
     `edge path channel`, `senders`, `receivers`, `cotangent`. B': `length`, `embedding` `edge basis` and the matrices
-    `layer0`, `layer1`, ... of the radial network in place of `weight`. C: `x`, `element`, `cotangent`; the weights are
-    matched between the sides, see `matching`.
+    `layer0`, `layer1`, ... of the radial network in place of `weight`. C and G3: `x`, `element`, `cotangent`; the
+    weights are matched between the sides, see `matching`. G1: `x` and `y` `node dim channel`, G2: `x` and `edge`
+    `edge 3`, `legs` `edge entry channel`, the weights of all legs one after the other; both: `factor` `path`, what
+    makes couplings a product of functions, and `cotangent`.
     """
     draw = np.random.default_rng(seed)
 
@@ -29,7 +32,17 @@ def draw_inputs(row: str, case: Case, *, seed: int = 0) -> Arrays:
     if row in ("A", "A'", "E"):
         dims = [Irreps(data[name]).dim for name in ("irreps_in1", "irreps_in2", "irreps_out")]
         return dict(zip(("x", "y", "cotangent"), (normal(data["batch"], dim) for dim in dims), strict=True))
-    if row == "C":
+    if row in ("G1", "G2"):
+        types = [Irreps(data[name]) for name in ("irreps_in1", "irreps_in2", "irreps_out")]
+        factors = [gaunt_factor(*(irreps[e].l for irreps, e in zip(types, path))) for path in data["paths"]]
+        count, channels = data["nodes" if row == "G1" else "edges"], data["channels"]
+        features = {"x": normal(count, types[0].dim, channels), "cotangent": normal(count, dim_out, channels)}
+        if row == "G1":
+            features["y"] = normal(count, types[1].dim, channels)
+        else:
+            features |= {"edge": normal(count, 3), "legs": normal(count, sum(map(len, types)), channels)}
+        return {**features, "factor": np.array(factors, dtype=np.float32)}
+    if row in ("C", "G3"):
         x = normal(data["nodes"], Irreps(data["irreps_in"]).dim, data["channels"])
         element = draw.integers(0, data["elements"], data["nodes"])
         return {"x": x, "element": element, "cotangent": normal(data["nodes"], dim_out, data["channels"])}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from intertwine.experiments.bench.rows import NAME, Row
+from intertwine.experiments.bench.row import NAME, Row
 
 
 @dataclass(frozen=True)

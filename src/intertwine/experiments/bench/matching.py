@@ -13,13 +13,14 @@ class DifferentSpan(ValueError):
     """The two sides do not have the same couplings, so that there is nothing to compare."""
 
 
-def change_of_basis(theirs: np.ndarray, ours: np.ndarray) -> np.ndarray:
+def change_of_basis(theirs: np.ndarray, ours: np.ndarray, *, wider: bool = False) -> np.ndarray:
     r"""The matrix M with  ours[p] = sum over q of M[q, p] theirs[q],  so that  weight_theirs = M weight_ours.
 
     Gradients go the other way: gradient_ours = M^T gradient_theirs. Where their basis is redundant, M is the smallest.
 
     Args:
         theirs, ours: `[weight, sample, dim]`, what each weight alone gives on the same samples.
+        wider: they may have couplings that we lack.
 
     Raises:
         DifferentSpan: they lack a polynomial that we have, or have one that we lack.
@@ -34,6 +35,6 @@ def change_of_basis(theirs: np.ndarray, ours: np.ndarray) -> np.ndarray:
     missing = np.linalg.norm(a @ matrix - b) / np.linalg.norm(b)
     if missing > WORST:
         raise DifferentSpan(f"the other side cannot write {missing:.1e} of our couplings")
-    if rank != np.linalg.matrix_rank(b, tol=1e-6 * np.linalg.norm(b)):
+    if not wider and rank != np.linalg.matrix_rank(b, tol=1e-6 * np.linalg.norm(b)):
         raise DifferentSpan(f"the other side has {rank} independent couplings, ours {len(ours)}")
     return matrix

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from intertwine.experiments.bench import ours_gaunt
 from intertwine.experiments.bench.cases import CUTOFF, RADIAL_BASIS
 from intertwine.experiments.bench.torch_passes import Pass, torch_passes
 from intertwine.nn.mlp import MLP
@@ -121,7 +122,8 @@ def contraction(case: dict, inputs: dict[str, Tensor]) -> Passes:
     """Row C."""
     x, element = inputs["x"], inputs["element"]
     module = _contraction(case).to(x.device)
-    module.weights.data = inputs["weight"]
+    if "weight" in inputs:
+        module.weights.data = inputs["weight"]
     leaves = {"x": x, "weight": module.weights}
     return torch_passes(lambda: module(x, element), leaves, inputs["cotangent"], force="x")
 
@@ -144,6 +146,17 @@ def contraction_basis(case: dict, inputs: dict[str, Tensor]) -> Passes:
 def _contraction(case: dict) -> ClebschGordanContraction:
     sizes = {name: case[name] for name in ("channels", "correlation", "elements")}
     return ClebschGordanContraction(case["irreps_in"], case["irreps_out"], **sizes)
+
+
+def many_body(case: dict, inputs: dict[str, Tensor]) -> Passes:
+    """Row G3, on the sphere or, as variant, with couplings as in row C."""
+    return contraction(case, inputs) if case["variant"] == "coupled" else ours_gaunt.contraction(case, inputs)
+
+
+def many_body_basis(case: dict, inputs: dict[str, Tensor]) -> Passes:
+    """The basis of either."""
+    coupled = case["variant"] == "coupled"
+    return contraction_basis(case, inputs) if coupled else ours_gaunt.contraction_basis(case, inputs)
 
 
 def decomposition(case: dict, inputs: dict[str, Tensor]) -> Passes:
@@ -173,5 +186,9 @@ BUILDERS = {
     "C": contraction,
     "C basis": contraction_basis,
     "E": decomposition,
+    "G1": ours_gaunt.interaction,
+    "G2": ours_gaunt.aligned_convolution,
+    "G3": many_body,
+    "G3 basis": many_body_basis,
     "limits": limits,
 }

@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from intertwine.experiments.bench.rows import OURS, Side
+from intertwine.experiments.bench.row import OURS, Side
 
 NOT_INSTALLED = "not installed: make bench-peers"
 NO_REPOSITORY = "not at hand: peers run from a copy of the repository, which holds benchmarks/peers"

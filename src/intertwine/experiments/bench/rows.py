@@ -1,83 +1,18 @@
 """The rows of the benchmark in a list to read: which map, beside whom, and what was promised. No group acts here."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
-from pathlib import Path
 
 from intertwine.experiments.bench.cases import (
-    Case,
     contractions,
     convolutions,
     decompositions,
     full_products,
     gaunt_products,
 )
-
-OURS = Path(__file__).with_name("ours.py")
-NAME = "intertwine"
-"""How our side is called."""
-
-
-class BenchError(ValueError):
-    """A row that does not exist, or an option that makes no sense."""
-
-
-@dataclass(frozen=True)
-class Side:
-    """Who computes a row.
-
-    `environment` and `script` name folders and files of the repository's `.peers` and `benchmarks/peers`; without them
-    the side is ours. `covers` says which cases are worth their building time.
-    """
-
-    name: str
-    environment: str = ""
-    script: str = ""
-    variant: str = ""
-    covers: Callable[[Case], bool] = lambda case: True
-    left_out: str = ""
-    """Why cases that are not covered are not."""
-
-
-@dataclass(frozen=True)
-class Goal:
-    """A promise: times faster than the fastest of some sides, in these cases."""
-
-    peers: tuple[str, ...]
-    times: dict[str, float]
-    """By pass."""
-    degrees: range = range(100)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One workload; `counted` says what the two sides do, so that the ratio can be judged."""
-
-    key: str
-    title: str
-    counted: str
-    passes: tuple[str, ...]
-    cases: Callable[[Sequence[int]], tuple[Case, ...]]
-    degrees: tuple[int, ...]
-    quick: tuple[int, ...]
-    """Degrees of a quick run."""
-    sides: tuple[Side, ...]
-    goals: tuple[Goal, ...] = ()
-    asymptotic: str = ""
-    """Exponents of L to expect."""
-    slope_from: int = 1
-    """The smallest degree that the slope is fitted to."""
-    of_roofline: float | None = None
-    """Fraction of the roofline promised for the forward pass, from degree 4 on."""
-    memory: float | None = None
-    """Fraction promised of the first peer's memory for forward and backward."""
-
-    @property
-    def file(self) -> str:
-        """The key without what file names dislike."""
-        return self.key.replace("'", "-prime")
-
+from intertwine.experiments.bench.operations import OPERATIONS
+from intertwine.experiments.bench.row import NAME, BenchError, Goal, Row, Side
 
 E3NN = Side("e3nn", "torch", "e3nn_worker.py")
 CUE = Side("cuequivariance", "torch", "cuequivariance_worker.py")
@@ -180,6 +115,7 @@ ROWS: tuple[Row, ...] = (
             ),
         ),
         (Goal(("mace", "cuequivariance"), {"forward": 40.0, "forward+backward": 20.0, "two derivatives": 12.0}),),
+        matched="same",
     ),
     Row(
         "E",
@@ -195,6 +131,7 @@ ROWS: tuple[Row, ...] = (
         slope_from=2,
         of_roofline=0.7,
     ),
+    *OPERATIONS,
 )
 
 

@@ -9,12 +9,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
+from intertwine.experiments.bench.cases import Case
 from intertwine.experiments.bench.inputs import draw_inputs
 from intertwine.experiments.bench.measure import Budget, Spread, in_turns, ratios, slope
 from intertwine.experiments.bench.peers import Place, find_side, repository
 from intertwine.experiments.bench.pipe import Worker, WorkerError
 from intertwine.experiments.bench.result import Entry, Limits, Memory, RowResult
-from intertwine.experiments.bench.rows import NAME, OURS, BenchError, Row
+from intertwine.experiments.bench.row import NAME, OURS, BenchError, Row, Side
 from intertwine.experiments.bench.team import Built, Team, paths_of
 from intertwine.experiments.bench.work import work
 from intertwine.experiments.machine import this_machine
@@ -91,7 +94,7 @@ def run_row(row: Row, options: Options, limits: dict[int, Limits], report: Repor
         versions=versions,
         limits=limits,
         entries=entries,
-        memory=_memory(row, cases, places, report) if row.memory is not None else [],
+        memory=_memory(row, cases, places, report) if row.weighed or row.memory is not None else [],
         slopes=_slopes(row, entries),
         first_call={name: seconds for name, seconds in first_call.items() if seconds == seconds},
         quick=options.quick,
@@ -134,32 +137,34 @@ def _why(name: str, which: str, built: Built) -> str:
 
 
 def _memory(row: Row, cases, places: dict[str, Place | str], report: Report) -> list[Memory]:
-    """Ours and the first peer's, case by case, in processes that did nothing before."""
+    """Every side's, case by case, in processes that did nothing before."""
     found = []
-    peer = next(side for side in row.sides if side.environment)
     for case in cases:
         bytes_, notes = {}, {}
-        for side in (row.sides[0], peer):
+        for side in row.sides:
             place = places[side.name]
             if isinstance(place, str):
                 notes[side.name] = place
-                continue
-            report(f"{row.key} {case.label}: memory of {side.name}")
-            with TemporaryDirectory() as folder, Worker(place.script, threads=1, python=place.python) as worker:
-                import numpy as np
-
-                for name, values in draw_inputs(row.key, case).items():
-                    np.save(Path(folder) / f"{name}.npy", values, allow_pickle=False)
-                data = {**case.data, "variant": side.variant}
-                command = {"do": "build", "row": row.key, "case": data, "inputs": folder, "outputs": "", "run": []}
+            elif not side.covers(case):
+                notes[side.name] = f"not run: {side.left_out}"
+            else:
+                report(f"{row.key} {case.label}: memory of {side.name}")
                 try:
-                    worker.receive()
-                    worker.ask(command)
-                    bytes_[side.name] = worker.ask({"do": "memory", "pass": "forward+backward"})["bytes"]
+                    bytes_[side.name] = _bytes(row, case, side, place)
                 except WorkerError as error:
                     notes[side.name] = str(error)
         found.append(Memory(case.label, case.degree, bytes_, notes))
     return found
+
+
+def _bytes(row: Row, case: Case, side: Side, place: Place) -> int:
+    with TemporaryDirectory() as folder, Worker(place.script, threads=1, python=place.python) as worker:
+        for name, values in draw_inputs(row.key, case).items():
+            np.save(Path(folder) / f"{name}.npy", values, allow_pickle=False)
+        data = {**case.data, "variant": side.variant}
+        worker.receive()
+        worker.ask({"do": "build", "row": row.key, "case": data, "inputs": folder, "outputs": "", "run": []})
+        return worker.ask({"do": "memory", "pass": "forward+backward"})["bytes"]
 
 
 def _slopes(row: Row, entries: Sequence[Entry]) -> dict[str, dict[str, float]]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from intertwine.experiments.bench.judge import judge, judge_memory
-from intertwine.experiments.bench.rows import NAME, Row
+from intertwine.experiments.bench.row import NAME, Row
 
 
 def header(row: Row) -> list[str]:

@@ -16,7 +16,7 @@ from intertwine.experiments.bench.matching import DifferentSpan, change_of_basis
 from intertwine.experiments.bench.measure import Clock
 from intertwine.experiments.bench.peers import Place
 from intertwine.experiments.bench.pipe import Worker, WorkerError, WorkerGone
-from intertwine.experiments.bench.rows import NAME, Row, Side
+from intertwine.experiments.bench.row import NAME, Row, Side
 from intertwine.o3.irreps import Irreps
 
 START_LIMIT = 120.0
@@ -131,12 +131,13 @@ class Team:
     ) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, np.ndarray]]:
         """Inputs by side; for contractions also the matrices that turn our weights into theirs."""
         shared = draw_inputs(self.row.key, case)
-        if self.row.key != "C":
+        if not self.row.matched:
             return dict.fromkeys(sides, shared), {}
         dim = Irreps(case.data["irreps_in"]).dim
         samples = np.random.default_rng(1).standard_normal((SAMPLES, dim))
         commands = {
-            name: self._command(case, side, {"samples": samples}, row="C basis") for name, side in sides.items()
+            name: self._command(case, side, {"samples": samples}, row=f"{self.row.key} basis")
+            for name, side in sides.items()
         }
         answers = self._ask(case, commands, built)
         for name, answer in answers.items():
@@ -152,10 +153,10 @@ class Team:
         count = len(bases[NAME])
         size = (case.data["elements"], count, case.data["channels"])
         weight = np.random.default_rng(2).standard_normal(size) / count**0.5
-        inputs, matrices = {}, {}
+        inputs, matrices, wider = {}, {}, self.row.matched == "wider"
         for name, basis in bases.items():
             try:
-                matrices[name] = np.eye(count) if name == NAME else change_of_basis(basis, bases[NAME])
+                matrices[name] = np.eye(count) if name == NAME else change_of_basis(basis, bases[NAME], wider=wider)
             except DifferentSpan as reason:
                 built.notes[name] = f"refused: {reason}"
                 continue
