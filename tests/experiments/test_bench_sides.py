@@ -20,7 +20,7 @@ from intertwine.experiments.bench.cases import (
 )
 from intertwine.experiments.bench.inputs import draw_inputs
 from intertwine.experiments.bench.matching import DifferentSpan, change_of_basis
-from intertwine.experiments.bench.operations import aligned_convolutions, interactions, many_body
+from intertwine.experiments.bench.operations import edge_convolutions, interactions, many_body
 from intertwine.experiments.bench.rows import ROWS, find_rows
 
 BENCH = Path(ours.__file__).parent
@@ -57,7 +57,7 @@ CASES = {
     "B'": convolutions((1,))[0],
     "E": decompositions((2,))[0],
     "G1": interactions((2,))[0],
-    "G2": aligned_convolutions((2,))[0],
+    "G2": edge_convolutions((2,))[0],
 }
 
 
@@ -79,6 +79,9 @@ def test_couplings_give_what_functions_give(row):
     coupled = gives(ours, row, small(CASES[row], "coupled"), inputs)
     for name, arrays in gives(ours, row, case, inputs).items():
         compare(arrays, coupled[name])
+    if row == "G2":
+        for name, arrays in gives(ours, row, small(CASES[row], "aligned"), inputs).items():
+            compare(arrays, coupled[name])
     with pytest.raises(Disagreement):
         factor = inputs["factor"][::-1].copy()
         compare(

@@ -12,7 +12,16 @@ from intertwine.experiments.outcome import Column, Number
 from intertwine.experiments.page import show, text
 from intertwine.potentials.graph import GraphError
 
-TINY = replace(gaunt.SMOKE, channels=4, edge_degree=2, plan=gaunt.SHORT(epochs=2), frames=12, test_frames=3, rounds=3)
+TINY = replace(
+    gaunt.SMOKE,
+    channels=4,
+    edge_degree=2,
+    plan=gaunt.SHORT(epochs=2),
+    frames=12,
+    test_frames=3,
+    rounds=3,
+    operations=0,
+)
 EXPERIMENT = replace(gaunt.EXPERIMENT, budgets={"tiny": Budget(0.1, "for tests", TINY)})
 
 

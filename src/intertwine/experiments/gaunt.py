@@ -1,7 +1,8 @@
 """System 1: is a potential as accurate, faster and smaller with Gaunt contractions? O(3) acts on `dim` of its features.
 
 Read from top to bottom: claim, budgets, model, objective, run. `gaunt_numbers` holds the paper's table and ours,
-`gaunt_clock` the timings, `gaunt_nbody` the check on charged particles.
+`gaunt_clock` the timings of training, `gaunt_operations` those of the products alone beside other libraries,
+`gaunt_nbody` the check on charged particles.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from typing import Any
 
 import torch
 
-from intertwine.experiments import gaunt_clock, gaunt_nbody, three_bpa
+from intertwine.experiments import gaunt_clock, gaunt_nbody, gaunt_operations, three_bpa
 from intertwine.experiments.experiment import Budget, Experiment, Stage
 from intertwine.experiments.gaunt_nbody import NBody
 from intertwine.experiments.gaunt_numbers import Trained, atom_table, cost_table, error_table, judge
@@ -62,6 +63,8 @@ class Size:
     rounds: int = 15
     """Of the clock."""
     nbody: NBody = MANY
+    operations: int = 6
+    """Largest degree of the operations alone."""
     checkpoints: bool = False
     """Keep them in `out`, so that the same command goes on after an interruption."""
 
@@ -83,14 +86,23 @@ PAPER_PLAN = TrainingPlan(
     checkpoint_every=10,
     device="auto",
 )
-SMOKE = Size(8, SHORT(epochs=3, warmup_steps=5), LossWeights(1.0, 1.0), frames=40, test_frames=10, rounds=5, nbody=FEW)
+SMOKE = Size(
+    8,
+    SHORT(epochs=3, warmup_steps=5),
+    LossWeights(1.0, 1.0),
+    frames=40,
+    test_frames=10,
+    rounds=5,
+    nbody=FEW,
+    operations=1,
+)
 SMALL = Size(32, SHORT(epochs=8, batch_size=3, learning_rate=0.04, warmup_steps=50), LossWeights(1.0, 1.0))
 FULL = Size(
     256, PAPER_PLAN, LossWeights(1.0, 1000.0), "0e+1o+2e", radial_hidden=(64, 64, 64), rounds=50, checkpoints=True
 )
 BUDGETS = {
     "smoke": Budget(1.0, "a few frames and steps show that everything runs; its accuracy means nothing", SMOKE),
-    "small": Budget(15.0, "32 channels and 8 epochs on two cores, far from converged", SMALL, seeds=2),
+    "small": Budget(20.0, "32 channels and 8 epochs on two cores, far from converged", SMALL, seeds=2),
     "full": Budget(4000.0, "the recipe of the authors' code on one GPU", FULL, seeds=3, needs_gpu=True),
 }
 
@@ -157,10 +169,18 @@ def measure(size: Size, *, data: Path | None, seeds: Sequence[int], out: Path, p
     clocked = (models, data, size.weights, size.plan.batch_size, size.rounds, device(size))
     (clock,) = run_in_processes(gaunt_clock.run, [clocked], workers=1, progress=progress)
     nbody, check = gaunt_nbody.measure(size.nbody, seeds, min(core_count(), 4), progress)
+    operations = gaunt_operations.measure(size.operations, max(3, size.rounds // 3), progress)
     steps = ratio(clock.steps, "gaunt", over="clebsch-gordan")
     return Measured(
-        tables=(error_table(runs), atom_table(runs), cost_table(runs, clock.steps, side_by_side), clock.table(), nbody),
-        findings=(*judge(runs, steps, channels=size.channels), check),
+        tables=(
+            error_table(runs),
+            atom_table(runs),
+            cost_table(runs, clock.steps, side_by_side),
+            clock.table(),
+            *map(gaunt_operations.table, operations),
+            nbody,
+        ),
+        findings=(*judge(runs, steps, channels=size.channels), *gaunt_operations.findings(operations), check),
         remarks=(
             f"every model has {size.channels} channels and took {max(run.steps for run in runs)} steps of "
             f"{size.plan.batch_size} molecules; all make their messages with the Clebsch-Gordan product.",

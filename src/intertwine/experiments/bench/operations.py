@@ -17,7 +17,7 @@ def interactions(degrees: Iterable[int]) -> tuple[Case, ...]:
     return tuple(Case("", L, {**_paths(L), "nodes": NODES, "channels": CHANNELS}) for L in degrees)
 
 
-def aligned_convolutions(degrees: Iterable[int]) -> tuple[Case, ...]:
+def edge_convolutions(degrees: Iterable[int]) -> tuple[Case, ...]:
     """The same with the harmonics of an edge, and weights for each edge, entry and leg."""
     return tuple(Case("", L, {**_paths(L), "edges": EDGES, "channels": CHANNELS}) for L in degrees)
 
@@ -62,15 +62,16 @@ OPERATIONS: tuple[Row, ...] = (
     ),
     Row(
         "G2",
-        "Gaunt, convolution with the filter aligned to the edge",
+        "Gaunt, convolution",
         f"{EDGES} edges, 64 channels, degrees 0 to L on all legs, weights for each edge, entry, leg and channel; "
-        f"without gather and scatter. {ONE_MAP}Couplings take harmonics and one weight a path, made from those of the "
-        "legs before the clock starts. Backward: features, edges and the weights of each side.",
+        f"without gather and scatter. {ONE_MAP}Ours multiplies with the harmonics of the edge; aligned: turns the "
+        "features until the edge is the polar axis, as in the paper. Couplings take harmonics and one weight a path, "
+        "made from those of the legs before the clock starts. Backward: features, edges and the weights of each side.",
         TWO,
-        aligned_convolutions,
+        edge_convolutions,
         (1, 2, 3, 4, 5, 6),
         (1,),
-        (Side(NAME), COUPLED, E3NN),
+        (Side(NAME), Side("aligned, ours", variant="aligned"), COUPLED, E3NN),
         asymptotic="Gaunt 3, couplings 5",
         slope_from=2,
         weighed=True,

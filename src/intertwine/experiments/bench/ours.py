@@ -187,7 +187,7 @@ BUILDERS = {
     "C basis": contraction_basis,
     "E": decomposition,
     "G1": ours_gaunt.interaction,
-    "G2": ours_gaunt.aligned_convolution,
+    "G2": ours_gaunt.edge_convolution,
     "G3": many_body,
     "G3 basis": many_body_basis,
     "limits": limits,

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from intertwine.experiments.bench.torch_passes import Pass, torch_passes
+from intertwine.o3.irreps import Irreps
 from intertwine.o3.spherical_harmonics import spherical_harmonics
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
 from intertwine.tensor_products.gaunt import Gaunt
@@ -25,23 +26,28 @@ def interaction(case: dict, inputs: dict[str, Tensor]) -> Passes:
     return torch_passes(lambda: functions(x, y), {"x": x, "y": y}, inputs["cotangent"])
 
 
-def aligned_convolution(case: dict, inputs: dict[str, Tensor]) -> Passes:
+def edge_convolution(case: dict, inputs: dict[str, Tensor]) -> Passes:
     """Row G2."""
     types = (case["irreps_in1"], case["irreps_in2"], case["irreps_out"])
     x, edge, legs = inputs["x"], inputs["edge"], inputs["legs"]
-    if case["variant"] != "coupled":
+    leaves = {"x": x, "edge": edge, "legs": legs}
+    if case["variant"] == "aligned":
         convolve = GauntConvolution(*types, weights="external", normalization="none")
-        leaves = {"x": x, "edge": edge, "legs": legs}
         return torch_passes(lambda: convolve(x, edge, legs), leaves, inputs["cotangent"])
+
+    def harmonics() -> Tensor:
+        irreps = Irreps(types[1])
+        return spherical_harmonics(irreps, edge, normalize=True, normalization="component").unsqueeze(-1)
+
+    if case["variant"] == "":
+        functions = Gaunt(*types, weights="external", normalization="none")
+        return torch_passes(lambda: functions(x, harmonics(), legs), leaves, inputs["cotangent"])
     product = ClebschGordan(*types, paths=case["paths"], weights="external", normalization="none")
     weight = path_weights(legs, inputs["factor"], case["paths"]).detach()
-
-    def run() -> Tensor:
-        y = spherical_harmonics(product.irreps_in2, edge, normalize=True, normalization="component")
-        return product(x, y.unsqueeze(-1), weight)
-
     exports = {"legs": lambda slope: to_legs(slope, legs, inputs["factor"], case["paths"])}
-    return torch_passes(run, {"x": x, "edge": edge, "legs": weight}, inputs["cotangent"], exports=exports)
+    return torch_passes(
+        lambda: product(x, harmonics(), weight), {**leaves, "legs": weight}, inputs["cotangent"], exports=exports
+    )
 
 
 def path_weights(legs: Tensor, factor: Tensor, paths: list) -> Tensor:
