@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/ten-minutes.md")
+PAGES = ("README.md", "docs/ten-minutes.md", "docs/tensor-products.md")
 
 
 def blocks(page: str) -> list[str]:
@@ -18,8 +18,9 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     found = blocks(page)
     assert found, f"{page} shows no Python"
+    names: dict[str, object] = {}
     for block in found:
-        exec(compile(block, page, "exec"), {})
+        exec(compile(block, page, "exec"), names)
 
 
 @pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md"])
