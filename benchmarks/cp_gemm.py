@@ -20,9 +20,9 @@ import torch
 from intertwine.experiments.machine import library_versions, this_machine
 from intertwine.experiments.timing import quartiles
 from intertwine.o3.irreps import Irreps
-from intertwine.tensor_products.cp import CP
-from intertwine.tensor_products.cp_factors import generic_rank
-from intertwine.tensor_products.cp_gauss_newton import Factors
+from intertwine.tensor_products.cp.cp import CP
+from intertwine.tensor_products.cp.factors import generic_rank
+from intertwine.tensor_products.cp.gauss_newton import Factors
 
 SQUARE = 1024
 TURN = 0.01

@@ -16,7 +16,8 @@ import intertwine.o3
 import intertwine.tensor_products
 
 ROOMS = [intertwine.groups, intertwine.o3, intertwine.tensor_products, intertwine.nn]
-MODULES = [f"{room.__name__}.{found.name}" for room in ROOMS for found in pkgutil.iter_modules(room.__path__)]
+MODULES = [found.name for room in ROOMS for found in pkgutil.walk_packages(room.__path__, f"{room.__name__}.")]
+MODULES = [name for name in MODULES if ".triton_" not in name and not name.endswith("_kernels")]
 MODULES += ["intertwine.testing"]
 CHECKER = doctest.NORMALIZE_WHITESPACE
 

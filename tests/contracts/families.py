@@ -12,14 +12,14 @@ from intertwine.nn.sphere_activation import SphereActivation
 from intertwine.o3.grid import gauss_legendre
 from intertwine.tensor_products.cg_contraction import ClebschGordanContraction
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
-from intertwine.tensor_products.cp import CP
-from intertwine.tensor_products.gaunt import Gaunt
-from intertwine.tensor_products.gaunt_aligned import GauntConvolution
-from intertwine.tensor_products.gaunt_contraction import GauntContraction
+from intertwine.tensor_products.cp.cp import CP
+from intertwine.tensor_products.edge_frame.so2 import SO2
+from intertwine.tensor_products.edge_frame.so2_linear import SO2Linear
 from intertwine.tensor_products.matrix import Matrix
-from intertwine.tensor_products.so2 import SO2
-from intertwine.tensor_products.so2_linear import SO2Linear
-from intertwine.tensor_products.vector_gaunt import VectorGaunt
+from intertwine.tensor_products.sphere.gaunt import Gaunt
+from intertwine.tensor_products.sphere.gaunt_contraction import GauntContraction
+from intertwine.tensor_products.sphere.gaunt_convolution import GauntConvolution
+from intertwine.tensor_products.sphere.vector_gaunt import VectorGaunt
 
 MIXED, NATURAL = "0e+1o+1e+2e", "0e+1o+2e"
 

@@ -9,7 +9,7 @@ from intertwine.groups.classical import O
 from intertwine.groups.error import equivariance_error
 from intertwine.o3.edge_frame import EdgeFrame
 from intertwine.o3.representation import IrrepsRepresentation
-from intertwine.tensor_products.so2 import SO2
+from intertwine.tensor_products.edge_frame.so2 import SO2
 from intertwine.testing import check_layer
 
 CHANNELS = 2

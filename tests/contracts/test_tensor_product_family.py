@@ -12,10 +12,10 @@ from intertwine.o3.grid import smallest_grid
 from intertwine.o3.irreps import Irreps
 from intertwine.tensor_products.base import TensorProduct
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
-from intertwine.tensor_products.gaunt import Gaunt
 from intertwine.tensor_products.kernels.library import available, using
-from intertwine.tensor_products.sphere_function import SphereFunction
-from intertwine.tensor_products.sphere_grid import GridTransform
+from intertwine.tensor_products.sphere.function import SphereFunction
+from intertwine.tensor_products.sphere.gaunt import Gaunt
+from intertwine.tensor_products.sphere.grid import GridTransform
 from intertwine.testing import check_tensor_product
 
 needs_kernels = pytest.mark.skipif(not available(torch.zeros(1)), reason="no compiled kernels: no C++ compiler")

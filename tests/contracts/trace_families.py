@@ -7,7 +7,7 @@ from intertwine.nn.mlp import MLP
 from intertwine.nn.radial import BesselBasis, PolynomialCutoff, RadialMLP
 from intertwine.o3.irreps import Irreps
 from intertwine.tensor_products.convolution import Convolution
-from intertwine.tensor_products.gaunt import Gaunt
+from intertwine.tensor_products.sphere.gaunt import Gaunt
 from intertwine.testing import check_compiles
 
 TRACED_PRODUCTS = ["clebsch-gordan, repeated irreps", "gaunt, weights inside", "gaunt + bracket, mixed parities"]

@@ -8,8 +8,8 @@ from intertwine.experiments.experiment import Budget
 from intertwine.experiments.freedom_measures import CG, GRID, Measures
 from intertwine.experiments.freedom_tetris import Accuracy, Classifier
 from intertwine.experiments.verdict import Verdict
+from intertwine.tensor_products.analysis.expressivity import expressivity
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
-from intertwine.tensor_products.expressivity import expressivity
 
 YES, NO, OPEN = Verdict.reproduced, Verdict.not_reproduced, Verdict.not_decided
 TINY = replace(price_of_freedom.BUDGETS["smoke"].size, degrees=(1, 2), rounds=3, steps=5, batch=1)

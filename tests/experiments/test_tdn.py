@@ -5,7 +5,7 @@ import pytest
 from intertwine.experiments import tdn
 from intertwine.experiments.experiment import Budget
 from intertwine.experiments.verdict import Verdict
-from intertwine.tensor_products.cp_error import ErrorBound
+from intertwine.tensor_products.cp.error import ErrorBound
 
 YES, NO, OPEN = Verdict.reproduced, Verdict.not_reproduced, Verdict.not_decided
 TINY = tdn.Size(ranks=(4, 28, 30), degrees=(1, 2), clocked=(1, 2), batch=8, channels=2, rounds=3)

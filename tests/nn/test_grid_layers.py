@@ -17,7 +17,7 @@ from intertwine.nn.sphere_activation import SphereActivation, is_odd
 from intertwine.o3.grid import gauss_legendre, lebedev
 from intertwine.o3.irreps import Irreps, IrrepsError
 from intertwine.o3.representation import IrrepsRepresentation
-from intertwine.tensor_products.gaunt import Gaunt
+from intertwine.tensor_products.sphere.gaunt import Gaunt
 
 MIXED = "0e+0o+1o+1e+2e"
 

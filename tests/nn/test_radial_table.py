@@ -8,8 +8,8 @@ from intertwine.nn.radial_table import RadialTable
 from intertwine.nn.tabulated_convolution import TabulatedConvolution
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
 from intertwine.tensor_products.convolution import Convolution
-from intertwine.tensor_products.gaunt import Gaunt
 from intertwine.tensor_products.kernels.library import using
+from intertwine.tensor_products.sphere.gaunt import Gaunt
 
 CUTOFF = 4.0
 

@@ -5,7 +5,7 @@ import torch
 
 from intertwine.groups.error import relative_error
 from intertwine.o3.irreps import Irrep, Irreps, IrrepsError
-from intertwine.tensor_products.gaunt import Gaunt
+from intertwine.tensor_products.sphere.gaunt import Gaunt
 
 NATURAL = Irreps("0e+1o+2e")
 OTHER = Irreps("0o+1e+2o")

@@ -9,7 +9,7 @@ from intertwine.groups.error import relative_error
 from intertwine.o3.irreps import Irreps, IrrepsError
 from intertwine.tensor_products.base import check_choice
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan, allowed_paths
-from intertwine.tensor_products.gaunt import Gaunt
+from intertwine.tensor_products.sphere.gaunt import Gaunt
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -9,8 +9,8 @@ from intertwine.groups.error import relative_error
 from intertwine.o3.gaunt import poisson_bracket
 from intertwine.o3.irreps import Irrep, Irreps, IrrepsError
 from intertwine.tensor_products.cg_contraction import ClebschGordanContraction
-from intertwine.tensor_products.gaunt import Gaunt
-from intertwine.tensor_products.gaunt_contraction import GauntContraction
+from intertwine.tensor_products.sphere.gaunt import Gaunt
+from intertwine.tensor_products.sphere.gaunt_contraction import GauntContraction
 from intertwine.tensor_products.symmetric_power import Monomials, symmetric_power
 
 IRREPS_IN = Irreps("0e+1o+2e")

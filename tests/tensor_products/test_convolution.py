@@ -10,7 +10,7 @@ from intertwine.o3.representation import IrrepsRepresentation
 from intertwine.o3.spherical_harmonics import spherical_harmonics
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
 from intertwine.tensor_products.convolution import Convolution
-from intertwine.tensor_products.gaunt import Gaunt
+from intertwine.tensor_products.sphere.gaunt import Gaunt
 
 NODES, EDGES, CHANNELS = 6, 20, 3
 PRODUCTS = {

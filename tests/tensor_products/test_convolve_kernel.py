@@ -8,8 +8,8 @@ from torch.autograd import gradcheck, gradgradcheck
 from intertwine.o3.irreps import Irreps
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
 from intertwine.tensor_products.convolution import Convolution
-from intertwine.tensor_products.gaunt import Gaunt
 from intertwine.tensor_products.kernels.library import using
+from intertwine.tensor_products.sphere.gaunt import Gaunt
 
 pytestmark = needs_kernels
 IRREPS = st.lists(st.sampled_from(["0e", "0o", "1o", "1e", "2e", "3o"]), min_size=1, max_size=4).map("+".join)

@@ -7,12 +7,12 @@ from torch import nn
 
 from intertwine.o3.grid import smallest_grid
 from intertwine.o3.irreps import Irreps
+from intertwine.tensor_products.analysis.cost import cost, cost_of, input_shapes, scaling
+from intertwine.tensor_products.analysis.rates import LARGE, WIDTHS, Rates, machine_rates
+from intertwine.tensor_products.analysis.work import Operation, count
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
-from intertwine.tensor_products.cost import cost, cost_of, input_shapes, scaling
-from intertwine.tensor_products.gaunt import Gaunt
 from intertwine.tensor_products.kernels.library import using
-from intertwine.tensor_products.rates import LARGE, WIDTHS, Rates, machine_rates
-from intertwine.tensor_products.work import Operation, count
+from intertwine.tensor_products.sphere.gaunt import Gaunt
 
 RATES = Rates(gemm=(1e9, 2e9, 4e9, 8e9), fft=3e9, coupling=5e9, cached=1e11, stream=1e10, start=1e-6)
 

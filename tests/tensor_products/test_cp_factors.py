@@ -3,10 +3,10 @@ import torch
 
 from intertwine.o3.clebsch_gordan import wigner_3j
 from intertwine.o3.irreps import Irreps, IrrepsError
-from intertwine.tensor_products.cp_coupling import SummedCoupling, rows_of_once
-from intertwine.tensor_products.cp_factors import fit, generic_rank, seconds, smallest, trivial, trivial_rank
-from intertwine.tensor_products.cp_gauss_newton import Factors
-from intertwine.tensor_products.cp_shipped import EXACT_RANK, TABLES, Table, load, save
+from intertwine.tensor_products.cp.coupling import SummedCoupling, rows_of_once
+from intertwine.tensor_products.cp.factors import fit, generic_rank, seconds, smallest, trivial, trivial_rank
+from intertwine.tensor_products.cp.gauss_newton import Factors
+from intertwine.tensor_products.cp.shipped import EXACT_RANK, TABLES, Table, load, save
 
 EXACT_TABLES = TABLES[: len(EXACT_RANK)]
 
@@ -106,13 +106,13 @@ def test_shipped_factors_of_the_papers_rank_are_approximate_and_tame(table):
 
 
 def test_the_command_that_made_the_tables_makes_a_small_one_again(tmp_path, monkeypatch, capsys):
-    import intertwine.tensor_products.cp_shipped as shipped
+    import intertwine.tensor_products.cp.shipped as shipped
 
     table = Table("all", 1, 8)
     monkeypatch.setattr("sys.argv", ["cp_shipped", "--to", str(tmp_path), "--only", table.file])
     shipped.main()
     monkeypatch.setattr(shipped, "files", lambda package: tmp_path)
-    (tmp_path / "cp_tables").symlink_to(tmp_path)
+    (tmp_path / "tables").symlink_to(tmp_path)
     again, tensor = load(table), table.coupling().tensor()
     assert "all-L1-rank8.npz: relative error" in capsys.readouterr().out
     assert again.rank == 8 and again.error(tensor) < 1e-13

@@ -4,14 +4,14 @@ import pytest
 import torch
 from jaxtyping import TypeCheckError
 
-import intertwine.tensor_products.cp as cp_file
+import intertwine.tensor_products.cp.cp as cp_file
 from intertwine.groups.classical import O
 from intertwine.groups.error import equivariance_error, relative_error
 from intertwine.o3.irreps import Irreps, IrrepsError
 from intertwine.o3.representation import IrrepsRepresentation
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
-from intertwine.tensor_products.cp import CP
-from intertwine.tensor_products.cp_rank import check_rank
+from intertwine.tensor_products.cp.cp import CP
+from intertwine.tensor_products.cp.rank import check_rank
 
 ALL, NATURAL = (
     {L: Irreps.spherical_harmonics(L, 1) for L in range(5)},
@@ -113,7 +113,7 @@ def test_a_product_is_the_same_for_a_seed_and_is_fitted_once():
 
 
 def test_a_long_fit_is_announced_and_a_shipped_one_is_not(monkeypatch):
-    monkeypatch.setattr("intertwine.tensor_products.cp_rank.SLOW", 0.0)
+    monkeypatch.setattr("intertwine.tensor_products.cp.rank.SLOW", 0.0)
     with pytest.warns(UserWarning, match="no factors are shipped .* 3 x 1 x 3 .* on one core"):
         CP("1o", "0o", "1e", seed=123)
     with warnings.catch_warnings():

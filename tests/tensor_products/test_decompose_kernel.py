@@ -79,7 +79,7 @@ def test_non_contiguous_and_expanded_inputs_are_read_rightly():
 def test_compile_and_export_see_one_operator():
     out = in_a_fresh_interpreter("""
 import torch
-from intertwine.tensor_products.cp import CP
+from intertwine.tensor_products.cp.cp import CP
 product = CP("0e+1o", "0e+1o", rank="exact")
 x, y = torch.randn(5, 4, 8, requires_grad=True), torch.randn(5, 4, 8)
 expected = product(x, y)

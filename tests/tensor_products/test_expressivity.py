@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from intertwine.o3.irreps import Irreps
+from intertwine.tensor_products.analysis.expressivity import Triple, expressivity, interactability
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
-from intertwine.tensor_products.expressivity import Triple, expressivity, interactability
-from intertwine.tensor_products.gaunt import Gaunt
+from intertwine.tensor_products.sphere.gaunt import Gaunt
 
 DEGREES = (1, 2, 3, 4)
 ALL_PATHS = (6, 19, 44, 85)

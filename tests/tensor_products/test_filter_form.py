@@ -5,7 +5,7 @@ import torch
 
 from intertwine.groups.error import relative_error
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
-from intertwine.tensor_products.gaunt import Gaunt
+from intertwine.tensor_products.sphere.gaunt import Gaunt
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -7,9 +7,9 @@ from torch.autograd import gradcheck, gradgradcheck
 
 from intertwine.o3.grid import smallest_grid
 from intertwine.o3.irreps import Irreps
-from intertwine.tensor_products.gaunt import Gaunt
-from intertwine.tensor_products.gaunt_reach import reached_irreps
 from intertwine.tensor_products.kernels.library import using
+from intertwine.tensor_products.sphere.gaunt import Gaunt
+from intertwine.tensor_products.sphere.gaunt_reach import reached_irreps
 
 pytestmark = needs_kernels
 NATURAL, PSEUDO = ["0e", "1o", "2e", "3o", "4e"], ["0o", "1e", "2o", "3e"]
@@ -121,7 +121,7 @@ def test_non_contiguous_expanded_and_batched_inputs_are_read_rightly():
 def test_compile_and_export_see_one_operator():
     out = in_a_fresh_interpreter("""
 import torch
-from intertwine.tensor_products.gaunt import Gaunt
+from intertwine.tensor_products.sphere.gaunt import Gaunt
 product = Gaunt("0e+1o", "0e+1o")
 x, y = torch.randn(5, 4, 8, requires_grad=True), torch.randn(5, 4, 8)
 expected = product(x, y)

@@ -8,7 +8,7 @@ import torch
 
 from intertwine.o3.gaunt import gaunt, poisson_bracket
 from intertwine.o3.irreps import Irreps
-from intertwine.tensor_products.gaunt_moments import double_bracket_moment, power_moment
+from intertwine.tensor_products.sphere.gaunt_moments import double_bracket_moment, power_moment
 
 IRREPS = Irreps("0e+1o+2e")
 

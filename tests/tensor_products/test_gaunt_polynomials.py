@@ -2,8 +2,8 @@ import pytest
 import torch
 from compiled import distance, needs_kernels
 
-from intertwine.tensor_products.gaunt_contraction import GauntContraction
 from intertwine.tensor_products.kernels.library import using
+from intertwine.tensor_products.sphere.gaunt_contraction import GauntContraction
 
 pytestmark = needs_kernels
 

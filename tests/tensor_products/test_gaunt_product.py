@@ -10,7 +10,7 @@ from intertwine.o3.gaunt import bracket_factor, gaunt, gaunt_factor, poisson_bra
 from intertwine.o3.grid import gauss_legendre, smallest_grid
 from intertwine.o3.irreps import Irreps, IrrepsError
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
-from intertwine.tensor_products.gaunt import Gaunt
+from intertwine.tensor_products.sphere.gaunt import Gaunt
 
 LMAX = 8
 

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from intertwine.o3.irreps import Irreps
 from intertwine.tensor_products.cg_contraction import ClebschGordanContraction
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
-from intertwine.tensor_products.gaunt import Gaunt
-from intertwine.tensor_products.gaunt_contraction import GauntContraction
+from intertwine.tensor_products.sphere.gaunt import Gaunt
+from intertwine.tensor_products.sphere.gaunt_contraction import GauntContraction
 
 CHANNELS, BATCH = 10_000, 8
 INSIDE = {"weights": "internal", "channels": CHANNELS}

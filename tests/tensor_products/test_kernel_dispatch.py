@@ -11,12 +11,12 @@ from intertwine.tensor_products.cg_contraction import ClebschGordanContraction
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
 from intertwine.tensor_products.convolution import Convolution
 from intertwine.tensor_products.coupled_form import CoupledForm
-from intertwine.tensor_products.cp import CP
-from intertwine.tensor_products.gaunt import Gaunt
-from intertwine.tensor_products.gaunt_filter import gaunt_couplings
+from intertwine.tensor_products.cp.cp import CP
 from intertwine.tensor_products.kernels import contract, convolve, couple, decompose, library
 from intertwine.tensor_products.kernels.library import active_isa, has_triton, using
 from intertwine.tensor_products.kernels.operator import Operator
+from intertwine.tensor_products.sphere.gaunt import Gaunt
+from intertwine.tensor_products.sphere.gaunt_filter import gaunt_couplings
 
 NUMBER, MODE = count(), FakeTensorMode()
 CONVOLUTION = Convolution(ClebschGordan("0e", "0e+1o", weights="external"))

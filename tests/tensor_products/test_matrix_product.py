@@ -12,7 +12,7 @@ from intertwine.o3.clebsch_gordan import wigner_3j
 from intertwine.o3.gaunt import gaunt_factor
 from intertwine.o3.irreps import Irreps, IrrepsError
 from intertwine.o3.representation import IrrepsRepresentation
-from intertwine.tensor_products.expressivity import expressivity
+from intertwine.tensor_products.analysis.expressivity import expressivity
 from intertwine.tensor_products.matrix import Matrix, matrix_factor
 
 CHANNELS, BATCH = 10_000, 8

@@ -9,7 +9,7 @@ from intertwine.o3.grid import lebedev
 from intertwine.o3.irreps import Irreps
 from intertwine.o3.representation import IrrepsRepresentation
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan, allowed_paths
-from intertwine.tensor_products.gaunt import Gaunt
+from intertwine.tensor_products.sphere.gaunt import Gaunt
 from intertwine.testing import EXACT_FLOAT32, EXACT_FLOAT64
 
 

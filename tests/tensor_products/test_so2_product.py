@@ -8,9 +8,9 @@ from intertwine.groups.error import relative_error
 from intertwine.o3.irreps import Irreps, IrrepsError
 from intertwine.o3.spherical_harmonics import SphericalHarmonics
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
+from intertwine.tensor_products.edge_frame.so2 import SO2
+from intertwine.tensor_products.edge_frame.so2_linear import SO2Linear
 from intertwine.tensor_products.kernels.library import best_isa, using
-from intertwine.tensor_products.so2 import SO2
-from intertwine.tensor_products.so2_linear import SO2Linear
 
 POLES = [[0.0, 1.0, 0.0], [0.0, -1.0, 0.0]]
 NEARLY = [[1e-7, 1.0, 0.0], [0.0, -1.0, -1e-7], [1e-7, -1.0, 1e-7], [-1e-7, 1.0, 3e-8]]

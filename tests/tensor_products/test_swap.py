@@ -6,7 +6,7 @@ from torch import nn
 
 from intertwine.o3.irreps import IrrepsError
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
-from intertwine.tensor_products.gaunt import Gaunt
+from intertwine.tensor_products.sphere.gaunt import Gaunt
 from intertwine.tensor_products.swap import swap_tensor_products
 
 

@@ -1,4 +1,5 @@
 import pytest
+import test_triton_contract
 import test_triton_convolve
 import test_triton_couple
 import test_triton_decompose
@@ -51,6 +52,7 @@ def shared_memory(capability):
             for convolution in forms.values():
                 derivatives(lambda *given, form=convolution, ends=ends: form(*given, *ends), features)
             derivatives(*test_triton_couple.case("cpu", dtype, ("0e+1o", "0e+1o"), (5, 3)))
+            derivatives(*test_triton_contract.case("cpu", dtype, ("0e+1o", "0e+1o"), 4))
             for out in ("0e+1o", "2e+8e+8e+8e+8e+8e+8e+8e"):
                 product, features = test_triton_decompose.case("cpu", dtype, ("0e+1o+8e", "0e+1o+8e", out), 5)
                 product(*features)

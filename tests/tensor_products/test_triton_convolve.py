@@ -7,10 +7,10 @@ from interpreted import PLACES, both, derivatives, elsewhere, needs_triton
 
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
 from intertwine.tensor_products.convolution import Convolution
-from intertwine.tensor_products.gaunt import Gaunt
 from intertwine.tensor_products.kernels.convolution_entries import convolution_entries
 from intertwine.tensor_products.kernels.edges_by_node import check_ends, edges_by_node
 from intertwine.tensor_products.kernels.library import using
+from intertwine.tensor_products.sphere.gaunt import Gaunt
 
 CASES = {
     "weights of every edge": dict(product=("0e+1o", "1o", "0e+1o+1e")),

@@ -6,8 +6,8 @@ from compiled import distance
 from interpreted import PLACES, both, derivatives, elsewhere, needs_triton
 
 from intertwine.o3.irreps import Irreps
-from intertwine.tensor_products.cp import CP
-from intertwine.tensor_products.cp_gauss_newton import Factors
+from intertwine.tensor_products.cp.cp import CP
+from intertwine.tensor_products.cp.gauss_newton import Factors
 
 pytestmark = needs_triton
 CASES = {

@@ -8,14 +8,14 @@ from torch import nn
 
 from intertwine.groups.error import relative_error
 from intertwine.o3.grid import gauss_legendre
-from intertwine.tensor_products import tuner
+from intertwine.tensor_products.analysis import tuner
+from intertwine.tensor_products.analysis.same_map import same_map
+from intertwine.tensor_products.analysis.tuner import forget, tune
 from intertwine.tensor_products.base import TensorProduct
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
 from intertwine.tensor_products.coupled_form import CoupledGaunt
-from intertwine.tensor_products.gaunt import Gaunt
 from intertwine.tensor_products.kernels.library import active_isa, using
-from intertwine.tensor_products.same_map import same_map
-from intertwine.tensor_products.tuner import forget, tune
+from intertwine.tensor_products.sphere.gaunt import Gaunt
 
 NATURAL, MIXED = "0e+1o+2e", "0e+0o+1o+1e"
 PRODUCTS = {

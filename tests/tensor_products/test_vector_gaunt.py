@@ -12,12 +12,12 @@ from intertwine.o3.gaunt import gaunt_factor
 from intertwine.o3.grid import smallest_grid
 from intertwine.o3.irreps import Irrep, Irreps, IrrepsError
 from intertwine.o3.representation import IrrepsRepresentation
-from intertwine.tensor_products import vector_field
+from intertwine.tensor_products.analysis.expressivity import expressivity
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
-from intertwine.tensor_products.expressivity import expressivity
-from intertwine.tensor_products.gaunt import Gaunt
-from intertwine.tensor_products.vector_field import VectorField, cross_factor, orbitals, vector_harmonics
-from intertwine.tensor_products.vector_gaunt import VectorGaunt, vector_terms
+from intertwine.tensor_products.sphere import vector_field
+from intertwine.tensor_products.sphere.gaunt import Gaunt
+from intertwine.tensor_products.sphere.vector_field import VectorField, cross_factor, orbitals, vector_harmonics
+from intertwine.tensor_products.sphere.vector_gaunt import VectorGaunt, vector_terms
 
 CHANNELS, BATCH = 10_000, 8
 

@@ -2,11 +2,11 @@
 
 import torch
 
-from intertwine.tensor_products.gaunt_aligned import GauntConvolution
+from intertwine.tensor_products.edge_frame.so2 import SO2
+from intertwine.tensor_products.edge_frame.so2_linear import SO2Linear
 from intertwine.tensor_products.matrix import Matrix
-from intertwine.tensor_products.so2 import SO2
-from intertwine.tensor_products.so2_linear import SO2Linear
-from intertwine.tensor_products.vector_gaunt import VectorGaunt
+from intertwine.tensor_products.sphere.gaunt_convolution import GauntConvolution
+from intertwine.tensor_products.sphere.vector_gaunt import VectorGaunt
 from intertwine.testing import check_compiles
 
 PRODUCTS = [

@@ -11,13 +11,13 @@ from intertwine.experiments.experiment import Stage
 from intertwine.experiments.outcome import Column, Number, Row, Table
 from intertwine.experiments.timing import in_turns, quartiles
 from intertwine.o3.irreps import Irreps
+from intertwine.tensor_products.analysis.cost import cost
+from intertwine.tensor_products.analysis.expressivity import Expressivity, expressivity
 from intertwine.tensor_products.base import TensorProduct
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
-from intertwine.tensor_products.cost import cost
-from intertwine.tensor_products.expressivity import Expressivity, expressivity
-from intertwine.tensor_products.gaunt import Gaunt
 from intertwine.tensor_products.matrix import Matrix
-from intertwine.tensor_products.vector_gaunt import VectorGaunt
+from intertwine.tensor_products.sphere.gaunt import Gaunt
+from intertwine.tensor_products.sphere.vector_gaunt import VectorGaunt
 
 OURS, PAPER = "this run", "paper"
 CG, GRID, BRACKET, FOURIER, VECTOR, MATRIX = (

@@ -14,7 +14,7 @@ from intertwine.o3.rotation import random_rotation
 from intertwine.o3.spherical_harmonics import spherical_harmonics
 from intertwine.tensor_products.base import TensorProduct
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
-from intertwine.tensor_products.gaunt import Gaunt
+from intertwine.tensor_products.sphere.gaunt import Gaunt
 
 SHAPES: dict[str, tuple[tuple[int, int, int], ...]] = {
     "screw, left": ((0, 0, 0), (0, 0, 1), (1, 0, 0), (1, 1, 0)),

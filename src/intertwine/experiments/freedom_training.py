@@ -18,9 +18,9 @@ from intertwine.o3.irreps import Irreps
 from intertwine.potentials.batching import collate
 from intertwine.potentials.fit import new_potential, reference_frames
 from intertwine.potentials.objective import LossWeights, make_objective
-from intertwine.tensor_products.gaunt import Gaunt
-from intertwine.tensor_products.gaunt_contraction import GauntContraction
 from intertwine.tensor_products.kernels.library import using
+from intertwine.tensor_products.sphere.gaunt import Gaunt
+from intertwine.tensor_products.sphere.gaunt_contraction import GauntContraction
 
 KERNEL, GRID, FOURIER = "grid, compiled kernel", "grid, in torch", "Fourier, in torch"
 GOAL = 1.3

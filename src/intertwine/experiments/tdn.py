@@ -17,12 +17,12 @@ from intertwine.experiments.timing import in_turns, quartiles, ratio
 from intertwine.experiments.verdict import Finding, Verdict, stays_below, together
 from intertwine.o3.irreps import Irreps
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
-from intertwine.tensor_products.cp import CP
-from intertwine.tensor_products.cp_error import ErrorBound
-from intertwine.tensor_products.cp_factors import generic_rank
-from intertwine.tensor_products.cp_gauss_newton import Factors
-from intertwine.tensor_products.cp_rank import Rank
-from intertwine.tensor_products.cp_shipped import EXACT_RANK, paper_rank
+from intertwine.tensor_products.cp.cp import CP
+from intertwine.tensor_products.cp.error import ErrorBound
+from intertwine.tensor_products.cp.factors import generic_rank
+from intertwine.tensor_products.cp.gauss_newton import Factors
+from intertwine.tensor_products.cp.rank import Rank
+from intertwine.tensor_products.cp.shipped import EXACT_RANK, paper_rank
 from intertwine.tensor_products.kernels.library import active_isa, using
 
 CLAIM = (

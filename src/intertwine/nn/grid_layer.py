@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from intertwine.o3.constants import Constants
 from intertwine.o3.grid import SphereGrid, gauss_legendre, smallest_grid
 from intertwine.o3.irreps import Irrep, Irreps
-from intertwine.tensor_products.sphere_function import Functions, SphereFunction, entry_of_row
-from intertwine.tensor_products.sphere_grid import GridTransform
+from intertwine.tensor_products.sphere.function import Functions, SphereFunction, entry_of_row
+from intertwine.tensor_products.sphere.grid import GridTransform
 
 Inversion = Literal["antipodal", "trivial"]
 """What the inversion does to points: r to -r, or nothing.

@@ -19,7 +19,7 @@ from intertwine.nn.linear import Linear
 from intertwine.o3.grid import SphereGrid
 from intertwine.o3.irreps import Irreps, IrrepsError
 from intertwine.tensor_products.base import check_choice
-from intertwine.tensor_products.sphere_function import Functions
+from intertwine.tensor_products.sphere.function import Functions
 
 START = 0.5
 """Standard deviation of the first weights: small values make a smooth function, which the grid resolves."""

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from intertwine.o3.constants import Constants
 from intertwine.o3.irreps import Irreps
 from intertwine.tensor_products.filter_form import Coupling
-from intertwine.tensor_products.gaunt_filter import gaunt_couplings
 from intertwine.tensor_products.kernels.couple import couple, takes
 from intertwine.tensor_products.kernels.coupling_table import coupling_table
 from intertwine.tensor_products.leg_weights import LegWeights
+from intertwine.tensor_products.sphere.gaunt_filter import gaunt_couplings
 
 
 class CoupledForm(nn.Module):

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from intertwine.o3.irreps import Irreps, IrrepsError
-from intertwine.tensor_products.sphere_function import entry_of_row
+from intertwine.tensor_products.sphere.function import entry_of_row
 
 
 class LegWeights(nn.Module):

@@ -14,7 +14,7 @@ from intertwine.o3.constants import Constants
 from intertwine.o3.irreps import Irreps
 from intertwine.tensor_products.filter_form import Coupling, FilterForm
 from intertwine.tensor_products.leg_weights import LegWeights
-from intertwine.tensor_products.sphere_function import entry_of_row
+from intertwine.tensor_products.sphere.function import entry_of_row
 
 DEAD = 1e-10
 """Below this a factor is the rounding of a zero."""

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from intertwine.o3.clebsch_gordan import real_wigner_3j
 from intertwine.o3.irreps import Irreps, IrrepsError
+from intertwine.tensor_products.analysis.operator_space import Operators, OperatorSpace
 from intertwine.tensor_products.base import TensorProduct, Weights, check_choice
 from intertwine.tensor_products.lifted_legs import DEAD, Copy, LiftedLegs, LiftedTerm
-from intertwine.tensor_products.operator_space import Operators, OperatorSpace
 
 
 class Matrix(TensorProduct):

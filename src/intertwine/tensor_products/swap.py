@@ -9,7 +9,7 @@ from torch import nn
 from intertwine.o3.irreps import IrrepsError
 from intertwine.tensor_products.base import TensorProduct, Weights, check_choice
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
-from intertwine.tensor_products.gaunt import Gaunt
+from intertwine.tensor_products.sphere.gaunt import Gaunt
 
 NAMES = ("clebsch-gordan", "gaunt", "gaunt+bracket")
 Rule = Callable[[TensorProduct], TensorProduct | None]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from intertwine.o3.irreps import Irreps
 from intertwine.tensor_products.base import check_choice
 from intertwine.tensor_products.cg_contraction import ClebschGordanContraction
-from intertwine.tensor_products.gaunt_contraction import GauntContraction
+from intertwine.tensor_products.sphere.gaunt_contraction import GauntContraction
 
 Method = Literal["cg", "gaunt", "gaunt+bracket"]
 METHODS: dict[str, Callable[..., nn.Module]] = {

@@ -6,7 +6,7 @@ from typing import Any
 
 from intertwine.o3.irreps import Irrep, Irreps
 from intertwine.tensor_products.clebsch_gordan import Path, allowed_paths, full_paths
-from intertwine.tensor_products.cp_shipped import EXACT_RANK
+from intertwine.tensor_products.cp.shipped import EXACT_RANK
 
 BATCH = 1000
 EDGES, NODES, CHANNELS, ELEMENTS = 10_000, 1000, 64, 4

@@ -17,10 +17,10 @@ from intertwine.o3.irreps import Irreps
 from intertwine.tensor_products.cg_contraction import ClebschGordanContraction
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
 from intertwine.tensor_products.convolution import Convolution
-from intertwine.tensor_products.cp import CP
-from intertwine.tensor_products.cp_gauss_newton import Factors
-from intertwine.tensor_products.gaunt import Gaunt
+from intertwine.tensor_products.cp.cp import CP
+from intertwine.tensor_products.cp.gauss_newton import Factors
 from intertwine.tensor_products.kernels import library
+from intertwine.tensor_products.sphere.gaunt import Gaunt
 
 TABLE_TOLERANCE = 1e-5
 """Of the table of row B', beside its root mean square; sides are compared to ten times that."""

@@ -7,9 +7,9 @@ from intertwine.experiments.bench.torch_passes import Pass, torch_passes
 from intertwine.o3.irreps import Irreps
 from intertwine.o3.spherical_harmonics import spherical_harmonics
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
-from intertwine.tensor_products.gaunt import Gaunt
-from intertwine.tensor_products.gaunt_aligned import GauntConvolution
-from intertwine.tensor_products.gaunt_contraction import GauntContraction
+from intertwine.tensor_products.sphere.gaunt import Gaunt
+from intertwine.tensor_products.sphere.gaunt_contraction import GauntContraction
+from intertwine.tensor_products.sphere.gaunt_convolution import GauntConvolution
 
 Passes = dict[str, Pass]
 

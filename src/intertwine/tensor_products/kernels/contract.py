@@ -125,6 +125,7 @@ _CONTRACT = Operator(
     setup=_setup,
     backward=_backward,
     flops=lambda x, w, element, structure, *_: _work(structure, x),
+    gpu="triton_contract:contract",
 )
 _CONTRACT_BACKWARD = Operator(
     "contract_backward(Tensor x, Tensor w, Tensor gz, Tensor element, Tensor structure, Tensor coefficients,"
@@ -134,6 +135,7 @@ _CONTRACT_BACKWARD = Operator(
     setup=_setup,
     backward=_backward_backward,
     flops=lambda x, w, gz, element, structure, *_: 3 * _work(structure, x),
+    gpu="triton_contract:contract_backward",
 )
 _CONTRACT_TWICE = Operator(
     "contract_twice(Tensor x, Tensor w, Tensor gz, Tensor hx, Tensor? hw, Tensor element, Tensor structure,"
@@ -143,4 +145,5 @@ _CONTRACT_TWICE = Operator(
     setup=_setup,
     backward=refuse_third("contract"),
     flops=lambda x, w, gz, hx, hw, element, structure, *_: 8 * _work(structure, x),
+    gpu="triton_contract:contract_twice",
 )

@@ -41,7 +41,7 @@ class Operator:
         shapes: Callable[..., Any],
         setup: Callable[[Any, Any, Any], None],
         backward: Callable[..., Any],
-        flops: Callable[..., int] = lambda *_: 0,
+        flops: Callable[..., int],
         gpu: str | None = None,
     ):
         name = schema[: schema.index("(")]

@@ -82,6 +82,7 @@ _GAUNT = Operator(
     setup=_setup,
     backward=_backward,
     flops=lambda x, y, structure, numbers, dim: _work((0, 1, 2), structure, x.shape[0] * x.shape[2]),
+    gpu="triton_sphere:sphere_product",
 )
 _GAUNT_BACKWARD = Operator(
     "gaunt_backward(Tensor x, Tensor y, Tensor gz, Tensor structure, Tensor numbers) -> (Tensor, Tensor)",
@@ -95,4 +96,5 @@ _GAUNT_BACKWARD = Operator(
     flops=lambda x, y, gz, structure, numbers: sum(
         _work(legs, structure, x.shape[0] * x.shape[2]) for legs in ((2, 1, 0), (2, 0, 1))
     ),
+    gpu="triton_sphere:sphere_product_backward",
 )

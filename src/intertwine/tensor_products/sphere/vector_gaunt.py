@@ -16,7 +16,7 @@ from intertwine.o3.irreps import Irreps, IrrepsError
 from intertwine.tensor_products.base import TensorProduct, Weights, check_choice
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
 from intertwine.tensor_products.lifted_legs import Copy, LiftedLegs, LiftedTerm
-from intertwine.tensor_products.vector_field import ORBITALS, VectorField, cross, cross_factor, orbitals
+from intertwine.tensor_products.sphere.vector_field import ORBITALS, VectorField, cross, cross_factor, orbitals
 
 APART = (-1,)
 """The place of what is multiplied without vector fields."""

@@ -1,6 +1,6 @@
 """Factors of coupling tensors that come with the library, as plain numbers, and the command that made them.
 
-    python -m intertwine.tensor_products.cp_shipped --to FOLDER
+    python -m intertwine.tensor_products.cp.shipped --to FOLDER
 
 writes every table of `TABLES` anew; O(3) acts on the `dim` axes of the tensors, degrees 0 to L on each.
 """
@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from intertwine.o3.irreps import Irreps
-from intertwine.tensor_products.cp_coupling import SummedCoupling
-from intertwine.tensor_products.cp_factors import STEPS, tamest
-from intertwine.tensor_products.cp_gauss_newton import Factors
+from intertwine.tensor_products.cp.coupling import SummedCoupling
+from intertwine.tensor_products.cp.factors import STEPS, tamest
+from intertwine.tensor_products.cp.gauss_newton import Factors
 
 
 class Table(NamedTuple):
@@ -84,7 +84,7 @@ def exact_table(coupling: SummedCoupling) -> Table | None:
 
 def load(table: Table) -> Factors:
     """The numbers of a table."""
-    with (files("intertwine.tensor_products") / "cp_tables" / table.file).open("rb") as file:
+    with (files("intertwine.tensor_products.cp") / "tables" / table.file).open("rb") as file:
         numbers = np.load(file, allow_pickle=False)
         return Factors(*(torch.from_numpy(numbers[leg].astype(np.float64)) for leg in Factors._fields))
 

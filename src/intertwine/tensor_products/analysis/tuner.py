@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from intertwine.groups.error import relative_error
+from intertwine.tensor_products.analysis.cost import cost_of, input_shapes
+from intertwine.tensor_products.analysis.rates import fastest
+from intertwine.tensor_products.analysis.same_map import same_map
+from intertwine.tensor_products.analysis.work import differentiate
 from intertwine.tensor_products.base import TensorProduct
-from intertwine.tensor_products.cost import cost_of, input_shapes
 from intertwine.tensor_products.kernels.library import active_isa
-from intertwine.tensor_products.rates import fastest
-from intertwine.tensor_products.same_map import same_map
-from intertwine.tensor_products.work import differentiate
 
 TIMED = 3
 """So many of the candidates with the lowest predicted times are timed."""

@@ -9,8 +9,8 @@ from math import exp, log
 
 import torch
 
+from intertwine.tensor_products.analysis.work import Operation, count
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
-from intertwine.tensor_products.work import Operation, count
 
 WIDTHS = (1, 4, 16, 64)
 """Smallest sides of the matrix products that are timed."""

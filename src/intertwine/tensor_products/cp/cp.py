@@ -11,11 +11,11 @@ from torch import Tensor
 from intertwine.o3.constants import Constants
 from intertwine.o3.irreps import Irreps
 from intertwine.tensor_products.base import TensorProduct, Weights, check_choice
-from intertwine.tensor_products.cp_coupling import SummedCoupling, irreps_once, rows_of_once
-from intertwine.tensor_products.cp_error import ErrorBound, error_bound
-from intertwine.tensor_products.cp_filter import CPFilterForm
-from intertwine.tensor_products.cp_gauss_newton import Factors
-from intertwine.tensor_products.cp_rank import Rank, check_rank, factors_of_rank
+from intertwine.tensor_products.cp.coupling import SummedCoupling, irreps_once, rows_of_once
+from intertwine.tensor_products.cp.error import ErrorBound, error_bound
+from intertwine.tensor_products.cp.filter import CPFilterForm
+from intertwine.tensor_products.cp.gauss_newton import Factors
+from intertwine.tensor_products.cp.rank import Rank, check_rank, factors_of_rank
 from intertwine.tensor_products.kernels.decompose import decompose, takes
 from intertwine.tensor_products.leg_weights import LegWeights
 

@@ -11,10 +11,10 @@ from intertwine.o3.constants import Constants
 from intertwine.o3.gaunt import bracket_factor, gaunt_factor
 from intertwine.o3.grid import smallest_grid
 from intertwine.o3.irreps import Irreps, IrrepsError
-from intertwine.tensor_products.gaunt_moments import double_bracket_moment, power_moment
-from intertwine.tensor_products.gaunt_polynomials import LARGEST, GauntPolynomials
-from intertwine.tensor_products.sphere_function import entry_of_row
-from intertwine.tensor_products.sphere_grid import GridTransform, tangential_derivatives
+from intertwine.tensor_products.sphere.function import entry_of_row
+from intertwine.tensor_products.sphere.gaunt_moments import double_bracket_moment, power_moment
+from intertwine.tensor_products.sphere.gaunt_polynomials import LARGEST, GauntPolynomials
+from intertwine.tensor_products.sphere.grid import GridTransform, tangential_derivatives
 
 
 class GauntContraction(nn.Module):

@@ -11,8 +11,8 @@ from intertwine.o3.constants import Constants
 from intertwine.o3.irreps import Irreps
 from intertwine.tensor_products.kernels.contract import contract, takes
 from intertwine.tensor_products.kernels.contraction_table import contraction_table
-from intertwine.tensor_products.sphere_function import entry_of_row
-from intertwine.tensor_products.sphere_grid import GridTransform
+from intertwine.tensor_products.sphere.function import entry_of_row
+from intertwine.tensor_products.sphere.grid import GridTransform
 from intertwine.tensor_products.symmetric_power import exponents
 
 LARGEST = 100_000

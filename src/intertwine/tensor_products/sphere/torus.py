@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from intertwine.o3.constants import Constants
 from intertwine.o3.fourier import fourier_to_harmonics, from_fourier, harmonics_to_fourier, to_fourier
 from intertwine.o3.irreps import Irreps
-from intertwine.tensor_products.sphere_function import SphereTransform
+from intertwine.tensor_products.sphere.function import SphereTransform
 
 
 class TorusTransform(SphereTransform):

@@ -8,7 +8,7 @@ from intertwine.o3.constants import Constants
 from intertwine.o3.grid import SphereGrid
 from intertwine.o3.irreps import Irreps
 from intertwine.o3.spherical_harmonics import spherical_harmonics, surface_gradient
-from intertwine.tensor_products.sphere_function import SphereTransform
+from intertwine.tensor_products.sphere.function import SphereTransform
 
 
 class GridTransform(SphereTransform):

@@ -11,8 +11,8 @@ from intertwine.o3.grid import gauss_legendre
 from intertwine.tensor_products.base import TensorProduct, Weights
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
 from intertwine.tensor_products.coupled_form import CoupledGaunt
-from intertwine.tensor_products.gaunt import Gaunt
 from intertwine.tensor_products.kernels.library import active_isa
+from intertwine.tensor_products.sphere.gaunt import Gaunt
 
 
 def same_map(product: TensorProduct, *, y_channels: int | None = None) -> dict[str, Callable[[], nn.Module]]:

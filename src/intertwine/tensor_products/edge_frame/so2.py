@@ -10,9 +10,9 @@ from torch import Tensor
 from intertwine.o3.irreps import Irreps, IrrepsError
 from intertwine.tensor_products.base import Weights
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan, Path
-from intertwine.tensor_products.edge_product import EdgeProduct, check_harmonics
+from intertwine.tensor_products.edge_frame.edge_product import EdgeProduct, check_harmonics
+from intertwine.tensor_products.edge_frame.frame_terms import FrameTerms, Term
 from intertwine.tensor_products.filter_form import Coupling
-from intertwine.tensor_products.frame_terms import FrameTerms, Term
 
 
 class SO2(EdgeProduct):

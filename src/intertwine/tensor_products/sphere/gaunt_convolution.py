@@ -14,9 +14,9 @@ from intertwine.o3.constants import Constants
 from intertwine.o3.irreps import Irreps, IrrepsError
 from intertwine.o3.spherical_harmonics import spherical_harmonics
 from intertwine.tensor_products.base import Weights
-from intertwine.tensor_products.edge_product import EdgeProduct, check_harmonics
-from intertwine.tensor_products.gaunt import Gaunt
+from intertwine.tensor_products.edge_frame.edge_product import EdgeProduct, check_harmonics
 from intertwine.tensor_products.leg_weights import LegWeights
+from intertwine.tensor_products.sphere.gaunt import Gaunt
 
 
 class GauntConvolution(EdgeProduct):

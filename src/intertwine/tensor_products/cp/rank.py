@@ -8,10 +8,10 @@ from typing import Literal
 import torch
 
 from intertwine.o3.irreps import IrrepsError
-from intertwine.tensor_products.cp_coupling import SummedCoupling
-from intertwine.tensor_products.cp_factors import EXACT, fit, generic_rank, seconds, smallest
-from intertwine.tensor_products.cp_gauss_newton import Factors
-from intertwine.tensor_products.cp_shipped import TABLES, Table, exact_table, load, paper_rank
+from intertwine.tensor_products.cp.coupling import SummedCoupling
+from intertwine.tensor_products.cp.factors import EXACT, fit, generic_rank, seconds, smallest
+from intertwine.tensor_products.cp.gauss_newton import Factors
+from intertwine.tensor_products.cp.shipped import TABLES, Table, exact_table, load, paper_rank
 
 Rank = int | float | Literal["exact", "paper"] | Factors
 

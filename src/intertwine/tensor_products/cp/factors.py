@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from intertwine.o3.irreps import IrrepsError
-from intertwine.tensor_products.cp_gauss_newton import (
+from intertwine.tensor_products.cp.gauss_newton import (
     DENSE,
     LEGS,
     OTHERS,

@@ -8,8 +8,8 @@ from intertwine.groups.error import relative_error
 from intertwine.o3.grid import smallest_grid
 from intertwine.o3.irreps import IrrepsError
 from intertwine.o3.spherical_harmonics import SphericalHarmonics, spherical_harmonics
-from intertwine.tensor_products.gaunt import Gaunt
-from intertwine.tensor_products.gaunt_aligned import GauntConvolution, zonal
+from intertwine.tensor_products.sphere.gaunt import Gaunt
+from intertwine.tensor_products.sphere.gaunt_convolution import GauntConvolution, zonal
 
 POLES = [[0.0, 1.0, 0.0], [0.0, -1.0, 0.0]]
 NEARLY = [[1e-7, 1.0, 0.0], [0.0, -1.0, -1e-7], [1e-7, -1.0, 1e-7]]

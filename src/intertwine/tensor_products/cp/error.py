@@ -10,7 +10,7 @@ from intertwine.groups.classical import O
 from intertwine.groups.error import equivariance_error
 from intertwine.o3.irreps import Irreps
 from intertwine.o3.representation import IrrepsRepresentation
-from intertwine.tensor_products.cp_gauss_newton import Factors, unfoldings
+from intertwine.tensor_products.cp.gauss_newton import Factors, unfoldings
 
 
 @dataclass(frozen=True)

@@ -12,20 +12,20 @@ from intertwine.o3.grid import SphereGrid, smallest_grid
 from intertwine.o3.irreps import Irreps, IrrepsError
 from intertwine.tensor_products.base import TensorProduct, Weights, check_choice
 from intertwine.tensor_products.filter_form import FilterForm
-from intertwine.tensor_products.gaunt_filter import GauntFilterForm, gaunt_couplings
-from intertwine.tensor_products.gaunt_reach import check_reached, reached_irreps
 from intertwine.tensor_products.kernels.sphere_product import sphere_product, takes
 from intertwine.tensor_products.kernels.sphere_table import sphere_table
 from intertwine.tensor_products.leg_weights import LegWeights
-from intertwine.tensor_products.sphere_function import (
+from intertwine.tensor_products.sphere.function import (
     SphereFunction,
     SphereTransform,
     bracket,
     entry_of_row,
     multiply,
 )
-from intertwine.tensor_products.sphere_grid import GridTransform
-from intertwine.tensor_products.sphere_torus import TorusTransform
+from intertwine.tensor_products.sphere.gaunt_filter import GauntFilterForm, gaunt_couplings
+from intertwine.tensor_products.sphere.gaunt_reach import check_reached, reached_irreps
+from intertwine.tensor_products.sphere.grid import GridTransform
+from intertwine.tensor_products.sphere.torus import TorusTransform
 
 
 class Gaunt(TensorProduct):
@@ -47,8 +47,9 @@ class Gaunt(TensorProduct):
     functions, entries of the other parity are pseudo-functions, and products of the two follow the sign rule.
 
     Cost: O(L^3) per channel where the compiled kernel runs (without a bracket, one parity on each leg, grid left out):
-    it samples the angle to the axis only, and multiplies trigonometric sums. Else O(L^4) on the grid (three GEMMs), and
-    O(L^3) through the 2-D Fourier transform, which is slower in practice (method="fourier", for fidelity to the paper).
+    it samples the angle to the axis only, and multiplies trigonometric sums. Else O(L^4) on the grid (three GEMMs; on a
+    GPU in one kernel that stores no point), and O(L^3) through the 2-D Fourier transform, which is slower in practice
+    (method="fourier", for fidelity to the paper).
     Also known as: spherical-grid or S2 product.
 
     Args:

@@ -8,10 +8,10 @@ from math import log
 import torch
 from torch import nn
 
+from intertwine.tensor_products.analysis.rates import machine_rates
+from intertwine.tensor_products.analysis.work import count
 from intertwine.tensor_products.base import TensorProduct
 from intertwine.tensor_products.kernels.library import using
-from intertwine.tensor_products.rates import machine_rates
-from intertwine.tensor_products.work import count
 
 Shapes = list[tuple[int, ...]]
 
