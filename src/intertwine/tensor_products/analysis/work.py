@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from intertwine.tensor_products.kernels.operator import FLOPS
 
 GEMMS = {"mm", "bmm", "addmm", "baddbmm"}
+COPIES = {"clone", "copy_", "_to_copy"}
 Kind = Literal["gemm", "fft", "coupling", "stream"]
 
 
@@ -98,6 +99,8 @@ def _operation(name: str, given: Sequence[Tensor], made: Sequence[Tensor]) -> Op
         left, right = given[-2:]
         kind, flops = "gemm", 2 * size * left.shape[-1]
         width = min(left.shape[-2], left.shape[-1], right.shape[-1])
+    elif name in COPIES:
+        flops = 0
     elif name.startswith("_fft"):
         kind, flops = "fft", int(5 * size * log2(max(2, size / max(1, made[0].shape[0]))) / 2)
     return Operation(name, kind, flops, width, read, written)

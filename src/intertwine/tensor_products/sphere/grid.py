@@ -10,6 +10,9 @@ from intertwine.o3.irreps import Irreps
 from intertwine.o3.spherical_harmonics import spherical_harmonics, surface_gradient
 from intertwine.tensor_products.sphere.function import SphereTransform
 
+WIDE = 16
+"""Channels from which a matrix product for each sample is as fast as one for all of them."""
+
 
 class GridTransform(SphereTransform):
     """Harmonics to grid values and back, each one constant matrix.
@@ -37,19 +40,31 @@ class GridTransform(SphereTransform):
 
     def sample(self, x: Float[Tensor, "*batch dim channel"]) -> Float[Tensor, "*batch point channel"]:
         """Values of the function."""
-        return self.tables.like(x, "harmonics") @ x
+        return matrix_product(self.tables.like(x, "harmonics"), x)
 
     def gradient(
         self, x: Float[Tensor, "*batch dim channel"]
     ) -> tuple[Float[Tensor, "*batch point channel"], Float[Tensor, "*batch point channel"]]:
         """Tangential derivatives of the function along t_a and t_b."""
-        both = self.tables.like(x, "tangential") @ x
+        both = matrix_product(self.tables.like(x, "tangential"), x)
         a, b = both.chunk(2, dim=-2)
         return a, b
 
     def expand(self, f: Float[Tensor, "*batch point channel"]) -> Float[Tensor, "*batch dim channel"]:
         """Harmonics of the function."""
-        return self.tables.like(f, "expansion") @ f
+        return matrix_product(self.tables.like(f, "expansion"), f)
+
+
+def matrix_product(
+    table: Float[Tensor, "out dim"], x: Float[Tensor, "*batch dim channel"]
+) -> Float[Tensor, "*batch out channel"]:
+    """The table times every sample: one narrow product for each, or with few channels one wide product for all.
+
+    Narrow products with few columns are many times slower, and some BLAS libraries add them up carelessly.
+    """
+    if x.shape[-1] >= WIDE:
+        return table @ x
+    return (x.mT @ table.mT).mT.contiguous()
 
 
 def tangential_derivatives(lmax: int, grid: SphereGrid) -> Float[Tensor, "derivative point"]:
