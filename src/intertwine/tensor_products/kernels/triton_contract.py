@@ -183,6 +183,6 @@ def _levels(factors: NDArray[np.int32], first: int, like: Tensor) -> list[_Level
         terms = [np.concatenate(each) for each in ((one, two), (rows, rows), (two, one))]
         ones = np.ones(2 * len(rows), dtype=np.float64)
         back = term_table(terms[0], [], terms[1:], ones, len(depth), like)
-        index = (torch.from_numpy(each.astype(np.int64)).to(like.device) for each in (rows, one, two))
-        found.append(_Level(*index, back))
+        rows, one, two = (torch.from_numpy(each.astype(np.int64)).to(like.device) for each in (rows, one, two))
+        found.append(_Level(rows, one, two, back))
     return found
