@@ -108,6 +108,8 @@ def of_two_elements(batch: tuple[int, ...]) -> tuple[torch.Tensor]:
     return (torch.arange(*batch) % 2,)
 
 
+SQUARES_OF_SQUARES = 2e-5
+"""Rounding in float32 of a random network that squares on every point, twice: up to 6e-6, by seed and by processor."""
 SIZES = {"channels": 2, "correlation": 3, "elements": 2}
 PER_NODE = {"channels": 2, "others": of_two_elements, "batches": [(0,), (5,)]}
 LAYERS = {
@@ -128,13 +130,13 @@ LAYERS = {
         partial(GridMLP, "2x0e+1o+2e", "2x1o+0e", 2, 3, activation=torch.square),
         "2x0e+1o+2e",
         "2x1o+0e",
-        {"channels": 2},
+        {"channels": 2, "rounding": SQUARES_OF_SQUARES},
     ),
     "grid mlp, rotations only": (
         partial(GridMLP, "0e+1e", "0e+1e+2e", 2, 2, activation=torch.square, inversion="trivial"),
         "0e+1e",
         "0e+1e+2e",
-        {"channels": 2},
+        {"channels": 2, "rounding": SQUARES_OF_SQUARES},
     ),
     "clebsch-gordan contraction": (
         partial(ClebschGordanContraction, "0e+1o", "0e+1o", **SIZES),

@@ -38,12 +38,13 @@ def gradients(convolution, floats, senders, receivers):
     return [z, *first, *torch.autograd.grad(sum(each.cos().sum() for each in first), floats)]
 
 
-def agree(convolution, inputs, bound=1e-12):
+def agree(convolution, inputs):
+    """The result to 1e-12; derivatives through sines and cosines of large sums keep a digit less."""
     with using(None):
         expected = gradients(convolution, *inputs)
-    for found, readable in zip(gradients(convolution, *inputs), expected, strict=True):
+    for order, (found, readable) in enumerate(zip(gradients(convolution, *inputs), expected, strict=True)):
         assert found.shape == readable.shape
-        assert distance(found, readable) < bound
+        assert distance(found, readable) < (1e-11 if order else 1e-12)
 
 
 @given(IRREPS, FILTERS, SIZES, st.booleans())
