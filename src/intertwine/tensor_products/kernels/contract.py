@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from intertwine.tensor_products.kernels.blocks import empty
 from intertwine.tensor_products.kernels.library import address, kernel, sort_edges
 from intertwine.tensor_products.kernels.operator import Operator, refuse_third, wanted
 
@@ -58,7 +59,7 @@ def _sizes(*sizes: int) -> ctypes.Array[ctypes.c_int64]:
 
 def _run(x: Tensor, w: Tensor, element: Tensor, structure: Tensor, coefficients: Tensor, dim: int) -> Tensor:
     x, w = x.contiguous(), w.contiguous()
-    z = x.new_empty(x.shape[0], dim, x.shape[2])
+    z = empty(x, x.shape[0], dim, x.shape[2])
     _call("contract", (x, w), (z,), element, structure, coefficients)
     return z
 
@@ -68,7 +69,7 @@ def _run_backward(
 ) -> tuple[Tensor, Tensor]:
     """Gradients of <gz, z> by x and, if asked for, by w; else that is empty."""
     x, w, gz = x.contiguous(), w.contiguous(), gz.contiguous()
-    gx, gw = torch.empty_like(x), torch.empty_like(w) if of_w else None
+    gx, gw = empty(x, *x.shape), torch.empty_like(w) if of_w else None
     _call("contract_backward", (x, w, gz), (gx, gw), element, structure, coefficients)
     return gx, w.new_empty(0) if gw is None else gw
 
@@ -85,7 +86,7 @@ def _run_twice(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of <gx, hx> + <gw, hw> by x, w and gz."""
     x, w, gz, hx = (each.contiguous() for each in (x, w, gz, hx))
-    dx, dw, dz = torch.empty_like(x), torch.empty_like(w), torch.empty_like(gz)
+    dx, dw, dz = empty(x, *x.shape), torch.empty_like(w), empty(gz, *gz.shape)
     given = (x, w, gz, hx, None if hw is None else hw.contiguous())
     _call("contract_twice", given, (dx, dw, dz), element, structure, coefficients)
     return dx, dw, dz

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from intertwine.tensor_products.kernels.library import address, kernel, on_large_pages, sort_edges
+from intertwine.tensor_products.kernels.blocks import empty
+from intertwine.tensor_products.kernels.library import address, kernel, sort_edges
 from intertwine.tensor_products.kernels.operator import Operator, refuse_third, wanted
 
 
@@ -77,7 +78,7 @@ def _run(
     ordered: bool,
 ) -> Tensor:
     x, y, w, senders, receivers = _plain(x, y, w, senders, receivers)
-    z = on_large_pages(x.new_empty(x.shape[0], dim, x.shape[2]))
+    z = empty(x, x.shape[0], dim, x.shape[2])
     order = edge_order(senders, receivers, x.shape[0])
     if z.numel():
         graph = (_sizes(x.shape[0], len(senders), x.shape[2]), address(senders), address(order.first))
@@ -123,7 +124,7 @@ def _run_twice(
     """Gradients of <gx, hx> + <gy, hy> + <gw, hw> by gz, and by those of x, y and w that are asked for."""
     x, y, w, senders, receivers = _plain(x, y, w, senders, receivers)
     tangents = [None if each is None else each.contiguous() for each in (hx, hy, hw)]
-    found, dz = _results(x, y, w, of), torch.empty_like(gz, memory_format=torch.contiguous_format)
+    found, dz = _results(x, y, w, of), empty(gz, *gz.shape)
     given = (x, y, w, gz.contiguous(), *tangents)
     _pass("convolve_twice", given, (*found, dz), senders, receivers, structure, coefficients)
     return *_shown(x, found), dz
@@ -132,7 +133,7 @@ def _run_twice(
 def _results(x: Tensor, y: Tensor, w: Tensor | None, of: Sequence[bool]) -> tuple[Tensor | None, ...]:
     """Memory for the gradients that are asked for; those of features are added to."""
     of_x, of_y, of_w = of
-    gw = on_large_pages(torch.empty_like(w)) if of_w and w is not None else None
+    gw = empty(w, *w.shape) if of_w and w is not None else None
     return torch.zeros_like(x) if of_x else None, torch.zeros_like(y) if of_y else None, gw
 
 
@@ -159,7 +160,7 @@ def _pass(
     if not given[3].numel():  # type: ignore[union-attr]
         return
     several = gx is not None and torch.get_num_threads() > 1
-    by_edge = on_large_pages(x.new_empty(edges, dim1, channels)) if several else None
+    by_edge = empty(x, edges, dim1, channels) if several else None
     graph = (_sizes(nodes, edges, channels), address(senders), address(order.first), address(order.order))
     pointers = [address(each) for each in (*given, *found, by_edge)]
     _call(name, x, structure, coefficients, *graph, *pointers)

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from intertwine.tensor_products.hermite import Span, hermite
+from intertwine.tensor_products.kernels.blocks import empty
 from intertwine.tensor_products.kernels.convolve import EdgeOrder, convolve, edge_order
-from intertwine.tensor_products.kernels.library import address, kernel, on_large_pages
+from intertwine.tensor_products.kernels.library import address, kernel
 from intertwine.tensor_products.kernels.operator import Operator
 
 
@@ -55,7 +56,7 @@ def _run(
     coefficients: Tensor,
     dim: int,
 ) -> Tensor:
-    z = on_large_pages(x.new_empty(x.shape[0], dim, x.shape[2]))
+    z = empty(x, x.shape[0], dim, x.shape[2])
     if z.numel():
         _call("convolve_radial", (x, y, r, table), (start, step), (z,), senders, receivers, structure, coefficients)
     return z
@@ -78,7 +79,7 @@ def _run_backward(
     gx, gy, gr = torch.zeros_like(x), torch.zeros_like(y), torch.zeros_like(r)
     if gz.numel():
         several = torch.get_num_threads() > 1
-        by_edge = on_large_pages(x.new_empty(len(senders), *x.shape[1:])) if several else None
+        by_edge = empty(x, len(senders), *x.shape[1:]) if several else None
         given, found = (x, y, r, table, gz), (gx, gy, gr, by_edge)
         order = _call(
             "convolve_radial_backward", given, (start, step), found, senders, receivers, structure, coefficients

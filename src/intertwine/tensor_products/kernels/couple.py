@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from intertwine.tensor_products.kernels.blocks import empty
 from intertwine.tensor_products.kernels.library import address, kernel
 from intertwine.tensor_products.kernels.operator import Operator, refuse_third
 
@@ -36,7 +37,7 @@ def takes(x: Tensor, y: Tensor, w: Tensor | None, rows: tuple[int, int, int]) ->
 def _run(x: Tensor, y: Tensor, w: Tensor | None, structure: Tensor, coefficients: Tensor, dim: int) -> Tensor:
     x, y = x.contiguous(), y.contiguous()
     w = None if w is None else w.contiguous()
-    z = x.new_empty(x.shape[0], dim, x.shape[2])
+    z = empty(x, x.shape[0], dim, x.shape[2])
     if z.numel():
         places = (address(structure), address(coefficients), _features(x, y, w, dim))
         kernel("couple", x.dtype)(*places, address(x), address(y), address(w), address(z), torch.get_num_threads())
@@ -73,7 +74,7 @@ def _run_twice(
     x, y, gz = x.contiguous(), y.contiguous(), gz.contiguous()
     w = None if w is None else w.contiguous()
     dx, dy, dw = _gradients(x, y, w)
-    dz = torch.empty_like(gz)
+    dz = empty(gz, *gz.shape)
     if gz.numel():
         hx, hy = hx.contiguous(), hy.expand(dy.shape).contiguous()
         tangents = [hx, hy, None if w is None else hw.expand(dw.shape).contiguous()]
@@ -86,8 +87,8 @@ def _run_twice(
 
 def _gradients(x: Tensor, y: Tensor, w: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     batch, _, channels = x.shape
-    gw = x.new_empty(0) if w is None else x.new_empty(batch, w.shape[1], channels)
-    return torch.empty_like(x), x.new_empty(batch, y.shape[1], channels), gw
+    gw = x.new_empty(0) if w is None else empty(x, batch, w.shape[1], channels)
+    return empty(x, *x.shape), empty(x, batch, y.shape[1], channels), gw
 
 
 def _reduced(full: Tensor, like: Tensor) -> Tensor:

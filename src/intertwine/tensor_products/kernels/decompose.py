@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from intertwine.tensor_products.kernels.blocks import empty
 from intertwine.tensor_products.kernels.features import trilinear_features
 from intertwine.tensor_products.kernels.library import address, kernel
 from intertwine.tensor_products.kernels.operator import Operator
@@ -31,7 +32,7 @@ def decompose(x: Tensor, y: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
 
 def _run(x: Tensor, y: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
     x, y = x.contiguous(), y.contiguous()
-    z = x.new_empty(x.shape[0], C.shape[1], x.shape[2])
+    z = empty(x, x.shape[0], C.shape[1], x.shape[2])
     if z.numel():
         given = (trilinear_features(x.shape, y.shape, C.shape[1]), ctypes.c_int64(A.shape[0]))
         places = (address(A), address(B), address(C), address(x), address(y), address(z))
@@ -42,7 +43,7 @@ def _run(x: Tensor, y: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
 def _run_backward(x: Tensor, y: Tensor, gz: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
     """Gradients of <gz, z> by x and y."""
     x, y, gz = x.contiguous(), y.contiguous(), gz.contiguous()
-    gx, gy = torch.empty_like(x), x.new_empty(x.shape[0], y.shape[1], x.shape[2])
+    gx, gy = empty(x, *x.shape), empty(x, x.shape[0], y.shape[1], x.shape[2])
     if gz.numel():
         given = (trilinear_features(x.shape, y.shape, C.shape[1]), ctypes.c_int64(A.shape[0]))
         places = [address(each) for each in (A, B, C, x, y, gz, gx, gy)]

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from intertwine.tensor_products.kernels.blocks import empty
 from intertwine.tensor_products.kernels.features import trilinear_features
 from intertwine.tensor_products.kernels.library import address, kernel
 from intertwine.tensor_products.kernels.operator import Operator
@@ -30,7 +31,7 @@ def sphere_product(x: Tensor, y: Tensor, structure: Tensor, numbers: Tensor, dim
 
 def _run(x: Tensor, y: Tensor, structure: Tensor, numbers: Tensor, dim: int) -> Tensor:
     x, y = x.contiguous(), y.contiguous()
-    z = x.new_empty(x.shape[0], dim, x.shape[2])
+    z = empty(x, x.shape[0], dim, x.shape[2])
     if z.numel():
         tables = (address(structure), address(numbers), trilinear_features(x.shape, y.shape, dim))
         kernel("gaunt", x.dtype)(*tables, address(x), address(y), address(z), torch.get_num_threads())
@@ -40,7 +41,7 @@ def _run(x: Tensor, y: Tensor, structure: Tensor, numbers: Tensor, dim: int) -> 
 def _run_backward(x: Tensor, y: Tensor, gz: Tensor, structure: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
     """Gradients of <gz, z> by x and y."""
     x, y, gz = x.contiguous(), y.contiguous(), gz.contiguous()
-    gx, gy = torch.empty_like(x), x.new_empty(x.shape[0], y.shape[1], x.shape[2])
+    gx, gy = empty(x, *x.shape), empty(x, x.shape[0], y.shape[1], x.shape[2])
     if gz.numel():
         tables = (address(structure), address(numbers), trilinear_features(x.shape, y.shape, gz.shape[1]))
         places = [address(each) for each in (x, y, gz, gx, gy)]
