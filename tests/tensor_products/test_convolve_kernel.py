@@ -186,3 +186,14 @@ assert torch.allclose(exported.module()(x, y, w, *edges), expected, atol=1e-5)
 print([str(node.target) for node in exported.graph.nodes])
 """)
     assert "intertwine.convolve.default" in out
+
+
+@pytest.mark.parametrize("isa", HERE)
+def test_long_results_that_go_past_the_caches_are_the_same(isa):
+    """More than 8 MB of gradients by weights, edge by edge and of the result."""
+    product = ClebschGordan("0e+1o", "0e+1o", weights="external")
+    inputs = draw(product, 2000, 9000, 64, sort=True)
+    assert inputs[0][2].nbytes > 8 << 20
+    with using(isa):
+        for threads in (1, 2):
+            with_threads(threads, lambda: agree(Convolution(product), inputs))

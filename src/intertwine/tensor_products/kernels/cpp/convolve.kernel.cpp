@@ -21,6 +21,7 @@ void forward(const Couplings<T> &c, const Graph &g, const T *x, const T *filter,
              T *z, int threads) {
   const Tasks tasks(g);
   const int64_t C = g.channels;
+  const bool far = is_far<T>(g.nodes * c.dim3 * C);
   parallel_for(
       tasks.count, threads, [&] { return Space<T>(c); },
       [&](Space<T> &s, int64_t task) {
@@ -32,7 +33,7 @@ void forward(const Couplings<T> &c, const Graph &g, const T *x, const T *filter,
           vec<T> *zs = s.z.at(0), *xs = s.x.at(0);
           memset(zs, 0, c.dim3 * V * sizeof(vec<T>));
           auto flush = [&] {
-            put<T, V>(z + node * c.dim3 * C + c0, c.dim3, C, count, zs);
+            put<T, V>(far, z + node * c.dim3 * C + c0, c.dim3, C, count, zs);
             memset(zs, 0, c.dim3 * V * sizeof(vec<T>));
             ++node;
           };

@@ -17,21 +17,36 @@ struct Pass {
   Radial<T> radial;
 };
 
+// The terms of M sorted by the component of the filter that they hold: how gradients of M flow back to the filter.
+template <class T>
+struct ByFilter {
+  int32_t *start, *entry;
+  T *coef;
+  explicit ByFilter(const Couplings<T> &c)
+      : start(static_cast<int32_t *>(calloc(c.dim2 + 2, sizeof(int32_t)))),
+        entry(static_cast<int32_t *>(malloc((c.start[c.entries_of_m] + 1) * sizeof(int32_t)))),
+        coef(static_cast<T *>(malloc((c.start[c.entries_of_m] + 1) * sizeof(T)))) {
+    if (!start || !entry || !coef) abort();
+    for (int32_t s = 0; s < c.start[c.entries_of_m]; ++s) ++start[c.filter[s] + 2];
+    for (int64_t j = 0; j < c.dim2; ++j) start[j + 2] += start[j + 1];
+    for (int64_t k = 0; k < c.entries_of_m; ++k)
+      for (int32_t s = c.start[k]; s < c.start[k + 1]; ++s) {
+        const int32_t place = start[c.filter[s] + 1]++;
+        entry[place] = int32_t(k), coef[place] = c.coef[s];
+      }
+  }
+  ~ByFilter() { free(start), free(entry), free(coef); }
+  ByFilter(const ByFilter &) = delete;
+  ByFilter &operator=(const ByFilter &) = delete;
+};
+
 template <class T>
 struct Workspace {
-  Scratch<T> y, m, hm, x, hx, g, z, u, hu, gx, gm, gy;
-  int32_t *entry;  // of every term of M
+  Scratch<T> y, m, hm, x, hx, g, z, u, hu, gx, gm;
+  ByFilter<T> by_filter;
   Workspace(const Couplings<T> &c, int64_t tallest)
       : y(c.dim2), m(c.entries_of_m), hm(c.entries_of_m), x(c.dim1 * WIDE), hx(c.dim1 * WIDE), g(c.dim3 * WIDE),
-        z(c.dim3 * WIDE), u(tallest * WIDE), hu(tallest * WIDE), gx(c.dim1 * WIDE), gm(c.entries_of_m), gy(c.dim2),
-        entry(static_cast<int32_t *>(malloc((c.start[c.entries_of_m] + 1) * sizeof(int32_t)))) {
-    if (!entry) abort();
-    for (int64_t k = 0; k < c.entries_of_m; ++k)
-      for (int32_t s = c.start[k]; s < c.start[k + 1]; ++s) entry[s] = int32_t(k);
-  }
-  ~Workspace() { free(entry); }
-  Workspace(const Workspace &) = delete;
-  Workspace &operator=(const Workspace &) = delete;
+        z(c.dim3 * WIDE), u(tallest * WIDE), hu(tallest * WIDE), gx(c.dim1 * WIDE), gm(c.entries_of_m), by_filter(c) {}
 };
 
 // Rows r .. r + R of a path in dual numbers: emit(row, M x, M hx + hM x).
@@ -119,13 +134,21 @@ inline void pull(const Path &p, Workspace<T> &s, int e, const vec<T> *weight, co
   }
 }
 
-// Gradients of the matrices, still spread over channels, to those of the filter.
+// Gradients of the matrices, still spread over channels, to those of the filter. Two sums at once: each waits less.
 template <class T>
 inline void to_filter(const Couplings<T> &c, Workspace<T> &s, T *gfilter, bool add) {
-  memset(s.gy.at(0), 0, c.dim2 * sizeof(vec<T>));
-  const int32_t terms = c.start[c.entries_of_m];
-  for (int32_t k = 0; k < terms; ++k) s.gy[c.filter[k]] += c.coef[k] * s.gm[s.entry[k]];
-  for (int64_t j = 0; j < c.dim2; ++j) gfilter[j] = sum<T>(s.gy[j]) + (add ? gfilter[j] : T(0));
+  const ByFilter<T> &by = s.by_filter;
+  const vec<T> *gm = s.gm.at(0);
+  for (int64_t j = 0; j < c.dim2; ++j) {
+    vec<T> even = {}, odd = {};
+    int32_t k = by.start[j];
+    for (; k + 1 < by.start[j + 1]; k += 2) {
+      even += by.coef[k] * gm[by.entry[k]];
+      odd += by.coef[k + 1] * gm[by.entry[k + 1]];
+    }
+    if (k < by.start[j + 1]) even += by.coef[k] * gm[by.entry[k]];
+    gfilter[j] = sum<T>(even + odd) + (add ? gfilter[j] : T(0));
+  }
 }
 
 template <class T, bool TWICE>
@@ -133,7 +156,13 @@ void backward(const Couplings<T> &c, const Graph &g, const Pass<T> &in, int thre
   const Tasks tasks(g);
   const int64_t C = g.channels;
   int64_t tallest = 1;
-  for (int64_t i = 0; i < c.paths; ++i) tallest = c.path[i].d3 > tallest ? c.path[i].d3 : tallest;
+  bool shared = false;  // weights that several paths add to are read again
+  for (int64_t i = 0; i < c.paths; ++i) {
+    tallest = c.path[i].d3 > tallest ? c.path[i].d3 : tallest;
+    shared = shared || c.path[i].shared;
+  }
+  const bool far_gw = !shared && is_far<T>(g.edges * c.weights * C);
+  const bool far_gx = is_far<T>(g.edges * c.dim1 * C), far_z = is_far<T>(g.nodes * c.dim3 * C);
   parallel_for(
       tasks.count, threads, [&] { return Workspace<T>(c, tallest); },
       [&](Workspace<T> &s, int64_t task) {
@@ -148,7 +177,7 @@ void backward(const Couplings<T> &c, const Graph &g, const Pass<T> &in, int thre
             if (TWICE) memset(s.z.at(0), 0, c.dim3 * V * sizeof(vec<T>));
           };
           auto close = [&] {
-            if (TWICE) put<T, V>(in.dz + node * c.dim3 * C + c0, c.dim3, C, count, s.z.at(0));
+            if (TWICE) put<T, V>(far_z, in.dz + node * c.dim3 * C + c0, c.dim3, C, count, s.z.at(0));
             ++node;
           };
           open();
@@ -192,7 +221,7 @@ void backward(const Couplings<T> &c, const Graph &g, const Pass<T> &in, int thre
                     fetch<T, V>(in.gw + slot, 1, C, count, before);
                     for (int v = 0; v < V; ++v) gw[v] += before[v];
                   }
-                  if (in.gw) put<T, V>(in.gw + slot, 1, C, count, gw);
+                  if (in.gw) put<T, V>(far_gw, in.gw + slot, 1, C, count, gw);
                   if (in.radial.glength) {
                     vec<T> slope[V];
                     blend<T, V>(rows, at_length.slope, c.weights * C, count, slope);
@@ -202,7 +231,7 @@ void backward(const Couplings<T> &c, const Graph &g, const Pass<T> &in, int thre
                 if (in.radial.glength) in.radial.glength[edge] = sum<T>(glength) + (c0 ? in.radial.glength[edge] : T(0));
                 if (in.gfilter) to_filter(c, s, in.gfilter + edge * c.dim2, c0 > 0);
                 if (in.by_edge) {
-                  put<T, V>(in.by_edge + place * c.dim1 * C + c0, c.dim1, C, count, s.gx.at(0));
+                  put<T, V>(far_gx, in.by_edge + place * c.dim1 * C + c0, c.dim1, C, count, s.gx.at(0));
                 } else if (in.gx) {
                   vec<T> *before = s.x.at(0);
                   fetch<T, V>(in.gx + row, c.dim1, C, count, before);

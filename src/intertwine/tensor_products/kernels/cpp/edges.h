@@ -39,6 +39,29 @@ inline void put(T *to, int64_t rows, int64_t stride, int64_t count, const vec<T>
     else for (int v = 0; v < V; ++v) store(to + i * stride + v * lanes<T>, panel[i * V + v]);
 }
 
+// Results longer than this leave no room in the caches for what is read: they go past them, and memory is not read
+// just to be written over. Shorter ones stay near for whoever comes next.
+constexpr int64_t FAR_BYTES = 8 << 20;
+template <class T>
+inline bool is_far(int64_t numbers) {
+  return numbers * int64_t(sizeof(T)) > FAR_BYTES;
+}
+// As `put`, past the caches where asked for and where the address allows it.
+template <class T, int V>
+inline void put(bool far, T *to, int64_t rows, int64_t stride, int64_t count, const vec<T> *panel) {
+#if defined(INTERTWINE_STREAMS)
+  const bool aligned = (reinterpret_cast<uintptr_t>(to) | (rows > 1 ? stride * sizeof(T) : 0)) % sizeof(vec<T>) == 0;
+  if (far && aligned && count >= lanes<T>) {
+    for (int64_t i = 0; i < rows; ++i)
+      for (int v = 0; v < V; ++v) store_far<T>(to + i * stride + v * lanes<T>, panel[i * V + v]);
+    return;
+  }
+#else
+  (void)far;
+#endif
+  put<T, V>(to, rows, stride, count, panel);
+}
+
 // The matrices of `lanes` edges at once: m[k * lanes + e].
 template <class T>
 inline void matrices(const Couplings<T> &c, const T *filter, const int64_t *edges, int64_t count, vec<T> *y, vec<T> *m) {

@@ -11,7 +11,8 @@
 #include <string.h>
 
 #include "runtime.h"
-#if defined(INTERTWINE_ISA_avx512)
+#if defined(INTERTWINE_ISA_avx512) || defined(INTERTWINE_ISA_avx2)
+#define INTERTWINE_STREAMS  // vectors can go to memory past the caches
 #include <immintrin.h>
 #endif
 
@@ -70,6 +71,32 @@ inline void store(T *to, vec<T> value, int count) {
   for (int i = 0; i < count; ++i) to[i] = value[i];
 }
 #if defined(INTERTWINE_ISA_avx512)
+template <class T>
+inline void store_far(T *to, vec<T> value) {
+  _mm512_stream_si512(reinterpret_cast<__m512i *>(to), reinterpret_cast<__m512i>(value));
+}
+#elif defined(INTERTWINE_ISA_avx2)
+template <class T>
+inline void store_far(T *to, vec<T> value) {
+  _mm256_stream_si256(reinterpret_cast<__m256i *>(to), reinterpret_cast<__m256i>(value));
+}
+#endif
+
+template <class T>
+inline T sum(vec<T> value) {
+  T total = 0;
+  for (int i = 0; i < lanes<T>; ++i) total += value[i];
+  return total;
+}
+#if defined(INTERTWINE_ISA_avx512)
+template <>
+inline float sum<float>(vec<float> value) {
+  return _mm512_reduce_add_ps(__m512(value));
+}
+template <>
+inline double sum<double>(vec<double> value) {
+  return _mm512_reduce_add_pd(__m512d(value));
+}
 template <>
 inline vec<float> load(const float *from, int count) {
   return vec<float>(_mm512_maskz_loadu_ps(__mmask16((1u << count) - 1), from));
@@ -87,13 +114,6 @@ inline void store(double *to, vec<double> value, int count) {
   _mm512_mask_storeu_pd(to, __mmask8((1u << count) - 1), __m512d(value));
 }
 #endif
-
-template <class T>
-inline T sum(vec<T> value) {
-  T total = 0;
-  for (int i = 0; i < lanes<T>; ++i) total += value[i];
-  return total;
-}
 
 // Uninitialised memory of `count` vectors, aligned, freed at the end of the scope.
 template <class T>
@@ -125,9 +145,12 @@ struct Loop {
     auto state = self.make();
     for (;;) {
       int64_t i = __atomic_fetch_add(&self.next, 1, __ATOMIC_RELAXED);
-      if (i >= self.count) return;
+      if (i >= self.count) break;
       self.body(state, i);
     }
+#if defined(INTERTWINE_STREAMS)
+    _mm_sfence();  // results that went past the caches are in memory before another thread may ask for them
+#endif
   }
 };
 template <class Make, class Body>
