@@ -50,6 +50,23 @@ def test_mace_keeps_the_contract_with_high_degrees_and_body_orders():
     check_potential(mace(edge_degree=3, correlation=4, layers=1))
 
 
+@pytest.mark.parametrize(
+    ("tensor_product", "hidden", "layers"),
+    [
+        ("clebsch-gordan", "0e+0o+1o+1e", 3),
+        ("gaunt", "0e+1o+2e", 2),
+        ("gaunt+bracket", "0e+1o+1e", 3),
+        ("cp", "0e+1o", 2),
+        ("clebsch-gordan", "0e", 1),
+    ],
+)
+def test_nequip_keeps_the_contract_whatever_its_product(tensor_product, hidden, layers):
+    choices = {"species": list(REFERENCES), "cutoff": 4.0, "channels": 2, "radial_hidden": [8], "layers": layers}
+    choices |= {"tensor_product": tensor_product, "hidden": hidden}
+    errors = check_potential(build_potential("nequip", choices, REFERENCES, scale=1.3, shift=-0.7, seed=0))
+    assert list(errors) == list(PROPERTIES)
+
+
 def test_the_check_leaves_the_potential_and_the_generators_of_the_caller_alone():
     potential, state = mace(), torch.random.get_rng_state()
     weights = {name: value.clone() for name, value in potential.state_dict().items()}

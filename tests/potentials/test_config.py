@@ -1,11 +1,13 @@
 """Configuration files: what is written is what is run, and every fault is one line with its place and remedy."""
 
+import inspect
 from pathlib import Path
 
 import pytest
 
-from intertwine.potentials.config import DataConfig, FitConfig
+from intertwine.potentials.config import DataConfig, FitConfig, ModelConfig
 from intertwine.potentials.config_file import ConfigError, example, load_config
+from intertwine.potentials.models import MODELS
 
 GOOD = """\
 version: 1
@@ -134,13 +136,17 @@ def test_files_that_are_no_text_are_refused(tmp_path):
         load_config(tmp_path / "large.yaml")
 
 
-def test_the_model_section_matches_the_constructor():
-    import inspect
+@pytest.mark.parametrize("kind", MODELS)
+def test_the_model_section_matches_the_constructor(kind):
+    constructor = set(inspect.signature(MODELS[kind]).parameters) - {"species", "neighbors"}
+    found = ModelConfig(kind=kind, channels=2).hyperparameters()
+    assert set(found) == constructor
+    MODELS[kind](species=(1, 8), **found)
 
-    from intertwine.potentials.config import ModelConfig
-    from intertwine.potentials.mace import MACE
 
-    constructor = {name: value.default for name, value in inspect.signature(MACE).parameters.items()}
-    decided_by_data = {"species", "neighbors"}
-    assert set(constructor) - decided_by_data == set(ModelConfig.model_fields) - {"kind"}
-    MACE(species=(1, 8), **{**ModelConfig(channels=2).model_dump(exclude={"kind"})})
+@pytest.mark.parametrize("key", ["correlation: 2", "contraction: gaunt"])
+def test_keys_of_another_model_are_refused(tmp_path, key):
+    (tmp_path / "config.yaml").write_text(f"version: 1\ndata: {{train: x}}\nmodel: {{kind: nequip, {key}}}\n")
+    with pytest.raises(ConfigError, match=f"line 3: model is .*leave out {key.split(':')[0]}") as caught:
+        load_config(tmp_path / "config.yaml")
+    assert "\n" not in str(caught.value)

@@ -25,7 +25,7 @@ from intertwine.experiments.timing import ratio
 from intertwine.potentials.evaluate import evaluate
 from intertwine.potentials.fit import hold_out, new_potential, ready, reference_frames, train_potential
 from intertwine.potentials.objective import LossWeights
-from intertwine.potentials.products import ProductName
+from intertwine.potentials.products import ContractionName
 from intertwine.potentials.workers import core_count, run_in_processes
 from intertwine.training.plan import TrainingPlan
 
@@ -108,11 +108,11 @@ BUDGETS = {
 
 # ---- model, objective, run
 
-CONTRACTIONS: tuple[ProductName, ...] = ("clebsch-gordan", "gaunt+bracket", "gaunt")
+CONTRACTIONS: tuple[ContractionName, ...] = ("clebsch-gordan", "gaunt+bracket", "gaunt")
 """The slowest first, so that trainings side by side end together."""
 
 
-def model(size: Size, contraction: ProductName) -> dict[str, Any]:
+def model(size: Size, contraction: ContractionName) -> dict[str, Any]:
     """Hyperparameters; only the contraction differs. Messages are Clebsch-Gordan products, as in the authors' code."""
     return {
         "cutoff": 5.0,
@@ -127,7 +127,9 @@ def model(size: Size, contraction: ProductName) -> dict[str, Any]:
     }
 
 
-def train_one(size: Size, data: Path | None, contraction: ProductName, seed: int, out: Path, report: Stage) -> Trained:
+def train_one(
+    size: Size, data: Path | None, contraction: ContractionName, seed: int, out: Path, report: Stage
+) -> Trained:
     """Train one model and test it, in a process of its own, so that its memory is not mixed with another's."""
     import lightning_fabric  # noqa: F401  importing it is not training: before memory is measured
 

@@ -16,7 +16,7 @@ from intertwine.o3.irreps import Irreps
 from intertwine.potentials.batching import collate
 from intertwine.potentials.fit import new_potential, reference_frames
 from intertwine.potentials.objective import LossWeights, make_objective
-from intertwine.potentials.products import CONTRACTIONS, ProductName
+from intertwine.potentials.products import CONTRACTIONS, ContractionName
 
 SIZES = (2, 3, 4)
 """The paper's n: irreps of degree 0 .. n-1 in and out."""
@@ -37,7 +37,7 @@ class Clock:
 
     def table(self) -> Table:
         """The contractions alone, in milliseconds and over Clebsch-Gordan."""
-        names: tuple[ProductName, ...] = ("clebsch-gordan", "gaunt", "gaunt+bracket")
+        names: tuple[ContractionName, ...] = ("clebsch-gordan", "gaunt", "gaunt+bracket")
         columns = [Column(name, "ms", 2) for name in names]
         columns += [Column("clebsch-gordan over", f"{name}, times", 2) for name in names[1:]]
         rows = []
@@ -59,7 +59,7 @@ class Clock:
 
 
 def run(
-    models: Mapping[ProductName, Mapping[str, Any]],
+    models: Mapping[ContractionName, Mapping[str, Any]],
     data: Path | None,
     weights: LossWeights,
     batch_size: int,
@@ -79,7 +79,7 @@ def run(
 
 
 def training_steps(
-    models: Mapping[ProductName, Mapping[str, Any]],
+    models: Mapping[ContractionName, Mapping[str, Any]],
     data: Path | None,
     weights: LossWeights,
     batch_size: int,
@@ -102,7 +102,7 @@ def training_steps(
     return {name: step(hyperparameters) for name, hyperparameters in models.items()}
 
 
-def contraction(name: ProductName, n: int, device: str) -> Callable[[], object]:
+def contraction(name: ContractionName, n: int, device: str) -> Callable[[], object]:
     """Forward and backward of one contraction on random features."""
     irreps = Irreps.spherical_harmonics(n - 1)
     generator = torch.Generator().manual_seed(0)

@@ -17,14 +17,14 @@ from intertwine.nn.linear import Linear
 from intertwine.nn.mlp import MLP
 from intertwine.o3.irreps import Irreps
 from intertwine.o3.spherical_harmonics import spherical_harmonics
-from intertwine.potentials.products import EDGE_PRODUCTS, ProductName, message_irreps
+from intertwine.potentials.products import EDGE_PRODUCTS, ContractionName, message_irreps
 from intertwine.potentials.workers import run_in_processes
 from intertwine.tensor_products.convolution import Convolution
 from intertwine.training.loop import fit
 from intertwine.training.plan import TrainingPlan
 from intertwine.training.progress import Quiet
 
-Key = tuple[int, ProductName, int]
+Key = tuple[int, ContractionName, int]
 """Degree, product and seed."""
 
 
@@ -49,7 +49,7 @@ class ParticleNetwork(nn.Module):
     Shapes: charges `system particle`, positions and velocities `system particle 3`, result `system particle 3`.
     """
 
-    def __init__(self, product: ProductName, *, degree: int, channels: int, layers: int):
+    def __init__(self, product: ContractionName, *, degree: int, channels: int, layers: int):
         super().__init__()
         self.hidden = Irreps.spherical_harmonics(degree)
         self.embed = Linear("0e+1o", "0e+1o", 2, channels)
@@ -83,11 +83,11 @@ class ParticleNetwork(nn.Module):
 class Layer(nn.Module):
     """One round of messages."""
 
-    def __init__(self, product: ProductName, irreps_in: Irreps | str, irreps: Irreps, channels: int):
+    def __init__(self, product: ContractionName, irreps_in: Irreps | str, irreps: Irreps, channels: int):
         super().__init__()
         irreps_in = Irreps(irreps_in)
         self.filters = irreps
-        messages = message_irreps(product, irreps_in, self.filters)
+        messages = message_irreps(product, irreps_in, self.filters, kept=self.filters)
         self.product = EDGE_PRODUCTS[product](irreps_in, self.filters, messages, weights="external")
         self.convolution = Convolution(self.product)
         self.radial = MLP(2 + 1, 32, 32, self.product.weight_count * channels)
@@ -132,7 +132,7 @@ def data(size: NBody) -> tuple[Particles, Particles]:
     return simulate(size.train, generator=draw), simulate(size.test, generator=draw)
 
 
-def train_and_test(size: NBody, product: ProductName, degree: int, seed: int, report: Stage) -> float:
+def train_and_test(size: NBody, product: ContractionName, degree: int, seed: int, report: Stage) -> float:
     """The error of one network on systems it has not seen."""
     train, test = data(size)
     with torch.random.fork_rng(devices=[]):
@@ -153,7 +153,7 @@ def straight(size: NBody) -> float:
 
 # ---- numbers
 
-PRODUCTS: tuple[ProductName, ...] = ("clebsch-gordan", "gaunt")
+PRODUCTS: tuple[ContractionName, ...] = ("clebsch-gordan", "gaunt")
 DEGREES = (1, 2)
 PAPER = {1: (5.0, 4.8), 2: (5.2, 5.0)}
 """Errors times 1000 of Clebsch-Gordan and Gaunt by degree, read off the paper's bar chart; another simulation."""

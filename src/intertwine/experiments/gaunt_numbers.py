@@ -8,9 +8,9 @@ from intertwine.experiments.outcome import Column, Number, Row, Table
 from intertwine.experiments.three_bpa import TEMPERATURES
 from intertwine.experiments.timing import Quartiles, ratio
 from intertwine.experiments.verdict import Finding, Verdict, stays_below, together
-from intertwine.potentials.products import ProductName
+from intertwine.potentials.products import ContractionName
 
-TITLES: dict[ProductName, str] = {
+TITLES: dict[ContractionName, str] = {
     "clebsch-gordan": "Clebsch-Gordan",
     "gaunt": "Gaunt",
     "gaunt+bracket": "Gaunt + bracket",
@@ -48,7 +48,7 @@ LEAST_CHANNELS = 32
 class Trained:
     """What one training gave."""
 
-    contraction: ProductName
+    contraction: ContractionName
     seed: int
     parameters: int
     steps: int
@@ -102,7 +102,7 @@ def judge(runs: Sequence[Trained], time: Quartiles, *, channels: int) -> list[Fi
     return findings
 
 
-def compare(runs: Sequence[Trained], contraction: ProductName, values: Sequence[int | float | None]) -> list[float]:
+def compare(runs: Sequence[Trained], contraction: ContractionName, values: Sequence[int | float | None]) -> list[float]:
     """The value of a contraction over that of Clebsch-Gordan, for each seed that has both; `values` follow `runs`."""
     found = {(run.contraction, run.seed): value for run, value in zip(runs, values, strict=True) if value is not None}
     return [
@@ -181,7 +181,7 @@ def cost_table(runs: Sequence[Trained], steps: Mapping[str, Sequence[float]], si
     return Table("Cost of training", columns, tuple(rows), tuple(paper), note)
 
 
-def over_sets(runs: Sequence[Trained], name: ProductName, metric: str, *, molecule: bool = False) -> list[Number]:
+def over_sets(runs: Sequence[Trained], name: ContractionName, metric: str, *, molecule: bool = False) -> list[Number]:
     """A metric of one contraction on every set, over seeds; a molecule's energy error is `atoms` times an atom's."""
     mine = [run for run in runs if run.contraction == name]
     return [

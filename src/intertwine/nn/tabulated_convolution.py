@@ -65,3 +65,18 @@ def convolve_tabulated(
         couplings = (layer.structure, layer.tables.like(x, "couplings"), layer.dim_out)
         return convolve_radial(x, y, r, weights, table.span, senders, receivers, *couplings)
     return layer(x, filter, table(r), senders, receivers)
+
+
+def convolve_by_length(
+    layer: Convolution,
+    radial: nn.Module,
+    x: Tensor,
+    filter: Tensor,
+    r: Tensor,
+    senders: Tensor,
+    receivers: Tensor,
+) -> Tensor:
+    """Messages whose weights are a function of the length of the edge: a network, or its table."""
+    if isinstance(radial, RadialTable):
+        return convolve_tabulated(layer, radial, x, filter, r, senders, receivers)
+    return layer(x, filter, radial(r), senders, receivers)

@@ -11,6 +11,7 @@ from intertwine.potentials.graph import Graph, GraphError, Prediction
 from intertwine.potentials.mace import MACE
 from intertwine.potentials.md import simulate
 from intertwine.potentials.neighbors import connect
+from intertwine.potentials.nequip import NequIP
 from intertwine.potentials.objective import LossWeights
 from intertwine.potentials.potential import EnergyModel, NonFiniteError, Potential
 from intertwine.potentials.readers import from_atoms, read, to_atoms, write
@@ -26,6 +27,7 @@ __all__ = [
     "Graph",
     "GraphError",
     "LossWeights",
+    "NequIP",
     "NonFiniteError",
     "Potential",
     "Prediction",

@@ -2,11 +2,12 @@
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from intertwine.o3.irreps import Irreps
-from intertwine.potentials.products import ProductName
+from intertwine.potentials.models import ModelName
+from intertwine.potentials.products import ContractionName, EdgeProductName
 from intertwine.training.plan import TrainingPlan
 
 
@@ -63,7 +64,7 @@ class DataConfig(Section):
 class ModelConfig(Section):
     """The model's constructor, but for what the data decide: species, neighbours, energy scale."""
 
-    kind: Literal["mace"] = "mace"
+    kind: ModelName = "mace"
     cutoff: Annotated[float, Field(gt=0, le=30)] = 5.0
     """Angstrom."""
     channels: Count = 64
@@ -72,12 +73,25 @@ class ModelConfig(Section):
     edge_degree: Annotated[int, Field(ge=0, le=11)] = 3
     """Largest degree of the harmonics of an edge."""
     correlation: Annotated[int, Field(ge=1, le=8)] = 3
-    """Factors in the many-body product."""
+    """Factors in the many-body product; for mace only."""
     layers: Count = 2
     radial_count: Count = 8
     radial_hidden: tuple[Count, ...] = (64,)
-    tensor_product: ProductName = "gaunt"
-    contraction: ProductName = "gaunt"
+    tensor_product: EdgeProductName = "gaunt"
+    contraction: ContractionName = "gaunt"
+    """For mace only."""
+
+    @model_validator(mode="after")
+    def _no_contraction_without_one(self) -> "ModelConfig":
+        needless = sorted({"correlation", "contraction"} & self.model_fields_set)
+        if self.kind == "nequip" and needless:
+            raise ValueError(f"nequip multiplies no messages; leave out {' and '.join(needless)}")
+        return self
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """Keyword arguments of the model's constructor."""
+        needless = {"correlation", "contraction"} if self.kind == "nequip" else set()
+        return self.model_dump(mode="json", exclude={"kind", *needless})
 
 
 class LossConfig(Section):

@@ -58,7 +58,7 @@ def fit_potential(config: FitConfig, *, resume: bool = False, progress: Progress
     require(weights.labels, train + valid)
     potential, train = new_potential(
         config.model.kind,
-        config.model.model_dump(mode="json", exclude={"kind"}),
+        config.model.hyperparameters(),
         train,
         references,
         seed=config.seed,

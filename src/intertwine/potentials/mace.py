@@ -11,11 +11,17 @@ from torch import Tensor, nn
 from intertwine.nn.linear import Linear
 from intertwine.nn.mlp import MLP
 from intertwine.nn.radial import BesselBasis, PolynomialCutoff, RadialMLP
-from intertwine.nn.radial_table import RadialTable
-from intertwine.nn.tabulated_convolution import convolve_tabulated
+from intertwine.nn.tabulated_convolution import convolve_by_length
 from intertwine.o3.irreps import Irreps, IrrepsError
 from intertwine.o3.spherical_harmonics import SphericalHarmonics
-from intertwine.potentials.products import CONTRACTIONS, EDGE_PRODUCTS, ProductName, message_irreps
+from intertwine.potentials.isolated import above_isolated, with_isolated
+from intertwine.potentials.products import (
+    CONTRACTIONS,
+    EDGE_PRODUCTS,
+    ContractionName,
+    EdgeProductName,
+    message_irreps,
+)
 from intertwine.tensor_products.convolution import Convolution
 
 
@@ -64,8 +70,8 @@ class MACE(nn.Module):
         edge_degree: int = 3,
         correlation: int = 3,
         layers: int = 2,
-        tensor_product: ProductName = "gaunt",
-        contraction: ProductName = "gaunt",
+        tensor_product: EdgeProductName = "gaunt",
+        contraction: ContractionName = "gaunt",
         radial_count: int = 8,
         radial_hidden: Sequence[int] = (64,),
         neighbors: float = 16.0,
@@ -110,18 +116,13 @@ class MACE(nn.Module):
         """Energy of every atom."""
         lengths = vectors.norm(dim=-1)
         filters = self.harmonics(vectors).unsqueeze(-1)
-        # One node an element without edges goes along; its energy is what the skips hand on without any neighbour.
-        alone = torch.arange(len(self.species), device=element.device)
-        nodes = torch.cat([element, alone])
+        nodes = with_isolated(element, len(self.species))
         h = self.embedding(nodes).unsqueeze(1)
         energy = h.new_zeros(len(nodes))
         for interaction, readout in zip(self.interactions, self.readouts, strict=True):
             h = interaction(h, nodes, filters, lengths, senders, receivers)
             energy = energy + readout(h[:, 0]).squeeze(-1)
-        energy, isolated = energy.split([len(element), len(alone)])
-        # Matrix products may round equal rows differently: the zero of an atom without neighbours is made exact.
-        met = torch.zeros_like(energy).index_fill(0, receivers, 1)
-        return met * (energy - isolated.index_select(0, element))
+        return above_isolated(energy, element, receivers)
 
 
 class Interaction(nn.Module):
@@ -144,14 +145,14 @@ class Interaction(nn.Module):
         channels: int,
         elements: int,
         correlation: int,
-        tensor_product: ProductName,
-        contraction: ProductName,
+        tensor_product: EdgeProductName,
+        contraction: ContractionName,
         radial: Callable[[int], nn.Module],
         neighbors: float,
     ):
         super().__init__()
         irreps_in, filters, irreps_out = irreps
-        messages = message_irreps(tensor_product, irreps_in, filters)
+        messages = message_irreps(tensor_product, irreps_in, filters, kept=filters)
         product = EDGE_PRODUCTS[tensor_product](irreps_in, filters, messages, weights="external")
         kept = irreps_in.filter(irreps_out)
         self.neighbors, self.fresh = neighbors, irreps_out.dim - kept.dim
@@ -176,12 +177,8 @@ class Interaction(nn.Module):
         receivers: Int[Tensor, "edge"],
     ) -> Float[Tensor, "node dim_out channel"]:
         """Update the feature of every node."""
-        a = self._messages(self.mix_senders(h), filters, lengths, senders, receivers)
+        sent = self.mix_senders(h)
+        a = convolve_by_length(self.convolution, self.radial, sent, filters, lengths, senders, receivers)
         a = self.mix_messages(a) / sqrt(self.neighbors)
         skip = self.mix_skip(h) * self.skip.index_select(0, element)
         return self.mix_out(self.contraction(a, element)) + nn.functional.pad(skip, (0, 0, 0, self.fresh))
-
-    def _messages(self, h: Tensor, filters: Tensor, lengths: Tensor, senders: Tensor, receivers: Tensor) -> Tensor:
-        if isinstance(self.radial, RadialTable):
-            return convolve_tabulated(self.convolution, self.radial, h, filters, lengths, senders, receivers)
-        return self.convolution(h, filters, self.radial(lengths), senders, receivers)

@@ -5,8 +5,9 @@ from typing import Literal
 from torch import nn
 
 from intertwine.potentials.mace import MACE
+from intertwine.potentials.nequip import NequIP
 
-ModelName = Literal["mace"]
+ModelName = Literal["mace", "nequip"]
 
-MODELS: dict[ModelName, type[nn.Module]] = {"mace": MACE}
+MODELS: dict[ModelName, type[nn.Module]] = {"mace": MACE, "nequip": NequIP}
 """Constructors; their keyword arguments are the hyperparameters, all of them plain JSON values."""

@@ -9,24 +9,30 @@ from torch import nn
 from intertwine.o3.irreps import Irreps
 from intertwine.tensor_products.base import TensorProduct
 from intertwine.tensor_products.cg_contraction import ClebschGordanContraction
-from intertwine.tensor_products.clebsch_gordan import ClebschGordan
+from intertwine.tensor_products.clebsch_gordan import ClebschGordan, full_paths
+from intertwine.tensor_products.cp.cp import CP
 from intertwine.tensor_products.sphere.gaunt import Gaunt
 from intertwine.tensor_products.sphere.gaunt_contraction import GauntContraction
+from intertwine.tensor_products.sphere.gaunt_reach import reached_irreps
 
-ProductName = Literal["clebsch-gordan", "gaunt", "gaunt+bracket"]
+EdgeProductName = Literal["clebsch-gordan", "gaunt", "gaunt+bracket", "cp"]
+ContractionName = Literal["clebsch-gordan", "gaunt", "gaunt+bracket"]
 
-EDGE_PRODUCTS: dict[ProductName, Callable[..., TensorProduct]] = {
+EDGE_PRODUCTS: dict[EdgeProductName, Callable[..., TensorProduct]] = {
     "clebsch-gordan": ClebschGordan,
     "gaunt": partial(Gaunt, legs=(2,)),
     "gaunt+bracket": partial(Gaunt, odd="bracket", legs=(2,)),
+    "cp": CP,
 }
 """Sender times filter along an edge: `(irreps_in1, irreps_in2, irreps_out, weights="external")`.
 
 Clebsch-Gordan takes a radial weight a path. Gaunt takes one a degree of the filter; sender and result are weighted by
-the linear maps before and after, which is the factorised scheme of the paper with two of its legs on the nodes.
+the linear maps before and after, which is the factorised scheme of the paper with two of its legs on the nodes. CP is
+the sum of all paths with one weight for them together, exact; factors are shipped for natural parities to degree 4 and
+fitted, which takes seconds, for others.
 """
 
-CONTRACTIONS: dict[ProductName, Callable[..., nn.Module]] = {
+CONTRACTIONS: dict[ContractionName, Callable[..., nn.Module]] = {
     "clebsch-gordan": ClebschGordanContraction,
     "gaunt": GauntContraction,
     "gaunt+bracket": partial(GauntContraction, bracket=True),
@@ -34,10 +40,17 @@ CONTRACTIONS: dict[ProductName, Callable[..., nn.Module]] = {
 """Products of a node feature with itself: `(irreps_in, irreps_out, channels=, correlation=, elements=)`."""
 
 
-def message_irreps(name: ProductName, irreps_in: Irreps, filters: Irreps) -> Irreps:
-    """What an edge product hands on: an entry a path for Clebsch-Gordan, one an irrep for Gaunt.
+def reached(name: EdgeProductName, irreps_in: Irreps, filters: Irreps) -> Irreps:
+    """Every irrep that an edge product makes, once: all of Clebsch-Gordan's, but for Gaunt without its bracket.
 
-    Degrees end where those of the filters do. Unnatural parities are left out: contractions read spherical functions.
+    Example:
+        >>> reached("gaunt", Irreps("1o"), Irreps("1o")), reached("cp", Irreps("1o"), Irreps("1o"))
+        (0e+2e, 0e+1e+2e)
     """
-    full = EDGE_PRODUCTS[name](irreps_in, filters).irreps_out
-    return full.filter(lambda ir: ir.l <= filters.lmax and ir.natural)
+    return Irreps(reached_irreps(irreps_in, filters, bracket=name != "gaunt"))
+
+
+def message_irreps(name: EdgeProductName, irreps_in: Irreps, filters: Irreps, *, kept: Irreps) -> Irreps:
+    """What an edge product hands on, of the irreps in `kept`: an entry a path for Clebsch-Gordan, else one an irrep."""
+    every = full_paths(irreps_in, filters)[0] if name == "clebsch-gordan" else reached(name, irreps_in, filters)
+    return every.filter(kept)
