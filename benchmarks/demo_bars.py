@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-BARS = {"test_300K": 70.0, "test_600K": 150.0, "test_1200K": 330.0}
+BARS = {"test_300K": 35.0, "test_600K": 80.0, "test_1200K": 180.0}
 """Force RMSE, meV/Angstrom."""
 
 

@@ -38,7 +38,7 @@ MODEL = {
     "contraction": "gaunt",
 }
 PLAN = TrainingPlan(
-    epochs=45,
+    epochs=56,
     batch_size=3,
     learning_rate=0.04,
     amsgrad=True,
