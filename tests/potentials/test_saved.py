@@ -40,8 +40,9 @@ def water():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("product", EDGE_PRODUCTS)
 def test_a_potential_comes_back_bit_for_bit_in_its_own_dtype(tmp_path, dtype, product):
-    assert set(CONTRACTIONS) == set(EDGE_PRODUCTS)
-    saved = potential(tensor_product=product, contraction=product).to(dtype)
+    assert set(CONTRACTIONS) <= set(EDGE_PRODUCTS)
+    contraction = product if product in CONTRACTIONS else "clebsch-gordan"
+    saved = potential(tensor_product=product, contraction=contraction).to(dtype)
     loaded = load(save_potential(tmp_path / "potential", saved))
     assert loaded.dtype == dtype and not loaded.training
     before, after = weights(saved), weights(loaded)
