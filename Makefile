@@ -33,11 +33,12 @@ KERNELS := CMakeLists.txt $(wildcard src/intertwine/tensor_products/kernels/cpp/
 	@touch $@ .venv/runtime
 
 # What `intertwine bench` compares with, each in an environment of its own: they contradict each other and us.
-bench-peers: .peers/torch/ready .peers/mace/ready .peers/jax/ready
+bench-peers: .peers/torch/ready .peers/mace/ready .peers/jax/ready .peers/nequip/ready
 
 .peers/torch/ready: PEER = torch==2.13.0 e3nn cuequivariance cuequivariance-torch
 .peers/mace/ready: PEER = torch==2.13.0 mace-torch
 .peers/jax/ready: PEER = jax e3nn-jax
+.peers/nequip/ready: PEER = torch==2.13.0 nequip sevenn
 .peers/%/ready: benchmarks/peers/%.txt
 	@echo "Setting up .peers/$* (a minute or two) ..."
 	@$(PYTHON) -m venv .peers/$*
