@@ -10,11 +10,9 @@ from torch import Tensor, nn
 
 from intertwine.nn.linear import Linear
 from intertwine.nn.mlp import MLP
-from intertwine.nn.radial import BesselBasis, PolynomialCutoff, RadialMLP
 from intertwine.nn.tabulated_convolution import convolve_by_length
-from intertwine.o3.irreps import Irreps, IrrepsError
-from intertwine.o3.spherical_harmonics import SphericalHarmonics
-from intertwine.potentials.isolated import above_isolated, with_isolated
+from intertwine.o3.irreps import Irreps
+from intertwine.potentials.message_passing import Edges, MessagePassing, radial_network
 from intertwine.potentials.products import (
     CONTRACTIONS,
     EDGE_PRODUCTS,
@@ -25,7 +23,7 @@ from intertwine.potentials.products import (
 from intertwine.tensor_products.convolution import Convolution
 
 
-class MACE(nn.Module):
+class MACE(MessagePassing):
     r"""Message passing with many-body messages: an `Interaction` a layer, a readout after each.
 
         h_0 = embedding[element],     h_t = interaction_t(h_(t-1), edges)
@@ -76,53 +74,34 @@ class MACE(nn.Module):
         radial_hidden: Sequence[int] = (64,),
         neighbors: float = 16.0,
     ):
-        super().__init__()
-        if Irreps(hidden)[:1] != Irreps("0e"):
-            raise IrrepsError(f"MACE: hidden is {hidden}, but energies are read from scalars: begin it with 0e.")
-        if layers < 1 or len(set(species)) < len(species) or not species:
-            raise ValueError(f"MACE: expected layers >= 1 and different species, came {layers} and {list(species)}.")
-        self.species, self.cutoff = tuple(species), float(cutoff)
-        filters = Irreps.spherical_harmonics(edge_degree)
+        super().__init__(
+            species=species, cutoff=cutoff, channels=channels, hidden=hidden, edge_degree=edge_degree, layers=layers
+        )
         types = [Irreps("0e"), *[Irreps(hidden)] * (layers - 1), Irreps("0e")]
-
-        def radial(rows: int) -> RadialMLP:
-            basis, envelope = BesselBasis(cutoff, count=radial_count), PolynomialCutoff(cutoff)
-            return RadialMLP(basis, envelope, hidden=radial_hidden, rows=rows, channels=channels)
-
-        self.embedding = nn.Embedding(len(self.species), channels)
-        self.harmonics = SphericalHarmonics(filters, normalize=True, normalization="component")
         self.interactions = nn.ModuleList(
             Interaction(
-                (irreps_in, filters, irreps_out),
+                (irreps_in, self.filters, irreps_out),
                 channels=channels,
                 elements=len(self.species),
                 correlation=correlation,
                 tensor_product=tensor_product if layer else "clebsch-gordan",
                 contraction=contraction,
-                radial=radial,
+                radial=radial_network(cutoff, count=radial_count, hidden=radial_hidden, channels=channels),
                 neighbors=neighbors,
             )
             for layer, (irreps_in, irreps_out) in enumerate(pairwise(types))
         )
         self.readouts = nn.ModuleList([*(MLP(channels, 1) for _ in range(layers - 1)), MLP(channels, 16, 1)])
 
-    def forward(
-        self,
-        element: Int[Tensor, "node"],
-        vectors: Float[Tensor, "edge 3"],
-        senders: Int[Tensor, "edge"],
-        receivers: Int[Tensor, "edge"],
+    def node_energies(
+        self, h: Float[Tensor, "node 1 channel"], element: Int[Tensor, "node"], edges: Edges
     ) -> Float[Tensor, "node"]:
-        """Energy of every atom."""
-        lengths = vectors.norm(dim=-1)
-        filters = self.harmonics(vectors).unsqueeze(-1)
-        nodes = with_isolated(element, len(self.species))
-        h = self.embedding(nodes).unsqueeze(1)
-        energy = h.new_zeros(len(nodes))
+        """The sum of what is read after each layer."""
+        energy = h.new_zeros(h.shape[0])
         for interaction, readout in zip(self.interactions, self.readouts, strict=True):
-            h = interaction(h, nodes, filters, lengths, senders, receivers)
+            h = interaction(h, element, edges)
             energy = energy + readout(h[:, 0]).squeeze(-1)
-        return above_isolated(energy, element, receivers)
+        return energy
 
 
 class Interaction(nn.Module):
@@ -135,7 +114,7 @@ class Interaction(nn.Module):
         irreps: types of the incoming feature, of the filters and messages, and of the outgoing feature.
         radial: makes the network R for a number of weight rows.
 
-    Shapes: h `node dim_in channel`, filters `edge dim 1`, lengths `edge`, result `node dim_out channel`.
+    Shapes: h `node dim_in channel`, result `node dim_out channel`.
     """
 
     def __init__(
@@ -168,17 +147,10 @@ class Interaction(nn.Module):
         self.skip = nn.Parameter(torch.ones(elements, 1, channels))
 
     def forward(
-        self,
-        h: Float[Tensor, "node dim_in channel"],
-        element: Int[Tensor, "node"],
-        filters: Float[Tensor, "edge dim 1"],
-        lengths: Float[Tensor, "edge"],
-        senders: Int[Tensor, "edge"],
-        receivers: Int[Tensor, "edge"],
+        self, h: Float[Tensor, "node dim_in channel"], element: Int[Tensor, "node"], edges: Edges
     ) -> Float[Tensor, "node dim_out channel"]:
         """Update the feature of every node."""
-        sent = self.mix_senders(h)
-        a = convolve_by_length(self.convolution, self.radial, sent, filters, lengths, senders, receivers)
+        a = convolve_by_length(self.convolution, self.radial, self.mix_senders(h), *edges)
         a = self.mix_messages(a) / sqrt(self.neighbors)
         skip = self.mix_skip(h) * self.skip.index_select(0, element)
         return self.mix_out(self.contraction(a, element)) + nn.functional.pad(skip, (0, 0, 0, self.fresh))

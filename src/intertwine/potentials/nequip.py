@@ -10,16 +10,14 @@ from torch import Tensor, nn
 from intertwine.nn.gate import Gate
 from intertwine.nn.linear import Linear
 from intertwine.nn.mlp import MLP
-from intertwine.nn.radial import BesselBasis, PolynomialCutoff, RadialMLP
 from intertwine.nn.tabulated_convolution import convolve_by_length
-from intertwine.o3.irreps import Irreps, IrrepsError
-from intertwine.o3.spherical_harmonics import SphericalHarmonics
-from intertwine.potentials.isolated import above_isolated, with_isolated
+from intertwine.o3.irreps import Irreps
+from intertwine.potentials.message_passing import Edges, MessagePassing, radial_network
 from intertwine.potentials.products import EDGE_PRODUCTS, EdgeProductName, message_irreps, reached
 from intertwine.tensor_products.convolution import Convolution
 
 
-class NequIP(nn.Module):
+class NequIP(MessagePassing):
     r"""Message passing with gated pair messages; angles and higher body orders come from depth.
 
         h_0 = embedding[element],     h_t = layer_t(h_(t-1), edges)
@@ -68,53 +66,34 @@ class NequIP(nn.Module):
         radial_hidden: Sequence[int] = (64,),
         neighbors: float = 16.0,
     ):
-        super().__init__()
-        if Irreps(hidden)[:1] != Irreps("0e"):
-            raise IrrepsError(f"NequIP: hidden is {hidden}, but energies are read from scalars: begin it with 0e.")
-        if layers < 1 or len(set(species)) < len(species) or not species:
-            raise ValueError(f"NequIP: expected layers >= 1 and different species, came {layers} and {list(species)}.")
-        self.species, self.cutoff = tuple(species), float(cutoff)
-        filters = Irreps.spherical_harmonics(edge_degree)
-
-        def radial(rows: int) -> RadialMLP:
-            basis, envelope = BesselBasis(cutoff, count=radial_count), PolynomialCutoff(cutoff)
-            return RadialMLP(basis, envelope, hidden=radial_hidden, rows=rows, channels=channels)
-
-        self.embedding = nn.Embedding(len(self.species), channels)
-        self.harmonics = SphericalHarmonics(filters, normalize=True, normalization="component")
+        super().__init__(
+            species=species, cutoff=cutoff, channels=channels, hidden=hidden, edge_degree=edge_degree, layers=layers
+        )
         self.layers = nn.ModuleList()
         irreps = Irreps("0e")
         for layer in range(layers):
             wanted = Irreps(hidden) if layer + 1 < layers else Irreps("0e")
-            found = wanted.filter(irreps + reached(tensor_product, irreps, filters))
+            found = wanted.filter(irreps + reached(tensor_product, irreps, self.filters))
             self.layers.append(
                 GatedConvolution(
-                    (irreps, filters, found),
+                    (irreps, self.filters, found),
                     channels=channels,
                     elements=len(self.species),
                     tensor_product=tensor_product,
-                    radial=radial,
+                    radial=radial_network(cutoff, count=radial_count, hidden=radial_hidden, channels=channels),
                     neighbors=neighbors,
                 )
             )
             irreps = found
         self.readout = MLP(channels, 16, 1)
 
-    def forward(
-        self,
-        element: Int[Tensor, "node"],
-        vectors: Float[Tensor, "edge 3"],
-        senders: Int[Tensor, "edge"],
-        receivers: Int[Tensor, "edge"],
+    def node_energies(
+        self, h: Float[Tensor, "node 1 channel"], element: Int[Tensor, "node"], edges: Edges
     ) -> Float[Tensor, "node"]:
-        """Energy of every atom."""
-        lengths = vectors.norm(dim=-1)
-        filters = self.harmonics(vectors).unsqueeze(-1)
-        nodes = with_isolated(element, len(self.species))
-        h = self.embedding(nodes).unsqueeze(1)
+        """What is read after the last layer."""
         for layer in self.layers:
-            h = layer(h, nodes, filters, lengths, senders, receivers)
-        return above_isolated(self.readout(h[:, 0]).squeeze(-1), element, receivers)
+            h = layer(h, element, edges)
+        return self.readout(h[:, 0]).squeeze(-1)
 
 
 class GatedConvolution(nn.Module):
@@ -127,7 +106,7 @@ class GatedConvolution(nn.Module):
         irreps: types of the incoming feature, of the filters, and of the outgoing feature.
         radial: makes the network R for a number of weight rows.
 
-    Shapes: h `node dim_in channel`, filters `edge dim 1`, lengths `edge`, result `node dim_out channel`.
+    Shapes: h `node dim_in channel`, result `node dim_out channel`.
     """
 
     def __init__(
@@ -153,16 +132,9 @@ class GatedConvolution(nn.Module):
         self.mix = Linear(messages + irreps_in, self.gate.irreps_in, channels, channels)
 
     def forward(
-        self,
-        h: Float[Tensor, "node dim_in channel"],
-        element: Int[Tensor, "node"],
-        filters: Float[Tensor, "edge dim 1"],
-        lengths: Float[Tensor, "edge"],
-        senders: Int[Tensor, "edge"],
-        receivers: Int[Tensor, "edge"],
+        self, h: Float[Tensor, "node dim_in channel"], element: Int[Tensor, "node"], edges: Edges
     ) -> Float[Tensor, "node dim_out channel"]:
         """Update the feature of every node."""
-        sent = self.mix_senders(h)
-        a = convolve_by_length(self.convolution, self.radial, sent, filters, lengths, senders, receivers)
+        a = convolve_by_length(self.convolution, self.radial, self.mix_senders(h), *edges) / sqrt(self.neighbors)
         stays = self.skip.index_select(0, element) * h
-        return self.gate(self.mix(torch.cat([a / sqrt(self.neighbors), stays], dim=-2)))
+        return self.gate(self.mix(torch.cat([a, stays], dim=-2)))
