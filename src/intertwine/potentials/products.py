@@ -7,9 +7,9 @@ from typing import Literal
 from torch import nn
 
 from intertwine.o3.irreps import Irreps
-from intertwine.tensor_products.base import TensorProduct
+from intertwine.tensor_products.base import TensorProduct, Weights
 from intertwine.tensor_products.cg_contraction import ClebschGordanContraction
-from intertwine.tensor_products.clebsch_gordan import ClebschGordan, full_paths
+from intertwine.tensor_products.clebsch_gordan import ClebschGordan, Path, full_paths
 from intertwine.tensor_products.cp.cp import CP
 from intertwine.tensor_products.sphere.gaunt import Gaunt
 from intertwine.tensor_products.sphere.gaunt_contraction import GauntContraction
@@ -18,18 +18,36 @@ from intertwine.tensor_products.sphere.gaunt_reach import reached_irreps
 EdgeProductName = Literal["clebsch-gordan", "gaunt", "gaunt+bracket", "cp"]
 ContractionName = Literal["clebsch-gordan", "gaunt", "gaunt+bracket"]
 
+
+def coupled_by_path(irreps_in1: Irreps, irreps_in2: Irreps, irreps_out: Irreps, *, weights: Weights) -> ClebschGordan:
+    """The Clebsch-Gordan product in which every path has an entry and a weight of its own, as far as it is wanted.
+
+    The linear map that follows adds paths up as it likes. (Every path to every entry of its type would take more than
+    twice the weights of each edge for sums of the same terms.)
+
+    Example:
+        >>> messages = message_irreps("clebsch-gordan", Irreps("0e+1o"), Irreps("0e+1o"), kept=Irreps("0e+1o"))
+        >>> messages, coupled_by_path(Irreps("0e+1o"), Irreps("0e+1o"), messages, weights="external").weight_count
+        (2x0e+2x1o, 4)
+    """
+    every, paths = full_paths(irreps_in1, irreps_in2)
+    wanted = [path for path in paths if every[path.out] in irreps_out]
+    paths = [Path(path.in1, path.in2, entry) for entry, path in enumerate(wanted)]
+    return ClebschGordan(irreps_in1, irreps_in2, irreps_out, paths=paths, weights=weights)
+
+
 EDGE_PRODUCTS: dict[EdgeProductName, Callable[..., TensorProduct]] = {
-    "clebsch-gordan": ClebschGordan,
+    "clebsch-gordan": coupled_by_path,
     "gaunt": partial(Gaunt, legs=(2,)),
     "gaunt+bracket": partial(Gaunt, odd="bracket", legs=(2,)),
     "cp": CP,
 }
 """Sender times filter along an edge: `(irreps_in1, irreps_in2, irreps_out, weights="external")`.
 
-Clebsch-Gordan takes a radial weight a path. Gaunt takes one a degree of the filter; sender and result are weighted by
-the linear maps before and after, which is the factorised scheme of the paper with two of its legs on the nodes. CP is
-the sum of all paths with one weight for them together, exact; factors are shipped for natural parities to degree 4 and
-fitted, which takes seconds, for others.
+Clebsch-Gordan takes a radial weight a path, each path to an entry of its own. Gaunt takes one a degree of the filter;
+sender and result are weighted by the linear maps before and after, which is the factorised scheme of the paper with two
+of its legs on the nodes. CP is the sum of all paths with one weight for them together, exact; factors are shipped for
+natural parities to degree 4 and fitted, which takes seconds, for others.
 """
 
 CONTRACTIONS: dict[ContractionName, Callable[..., nn.Module]] = {
