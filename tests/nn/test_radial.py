@@ -1,5 +1,7 @@
 """Radial functions: smooth at the cutoff, orthogonal, finite at zero, and weights that vanish with the envelope."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -27,12 +29,12 @@ def test_envelope_is_the_polynomial_of_the_paper(p):
     assert (PolynomialCutoff(CUTOFF, p=p)(r) - paper).abs().max() < 1e-13
 
 
-@pytest.mark.parametrize("p", [2, 6])
-def test_value_and_two_derivatives_vanish_at_the_cutoff_and_p_less_one_at_zero(p):
-    envelope = PolynomialCutoff(CUTOFF, p=p)
-    just_inside = derivatives(envelope, CUTOFF * (1 - 1e-12), 3)
-    assert max(float(each.detach().abs()) for each in just_inside[:3]) < 1e-9
-    assert float(just_inside[3].detach().abs()) > 0.1
+@pytest.mark.parametrize(("p", "order"), [(2, 3), (6, 3), (6, 4)])
+def test_value_and_derivatives_vanish_at_the_cutoff_and_p_less_one_at_zero(p, order):
+    envelope = PolynomialCutoff(CUTOFF, p=p, order=order)
+    just_inside = derivatives(envelope, CUTOFF * (1 - 1e-12), order)
+    assert max(float(each.detach().abs()) for each in just_inside[:order]) < 1e-9
+    assert float(just_inside[order].detach().abs()) > 0.1
     at_zero = derivatives(envelope, 0.0, p)
     assert float(at_zero[0].detach()) == 1 and max(abs(float(each.detach())) for each in at_zero[1:p]) < 1e-12
     assert abs(float(at_zero[p].detach())) > 0.1
@@ -96,8 +98,9 @@ def test_edge_weights_vanish_smoothly_at_the_cutoff(basis):
 
 
 def test_impossible_sizes_are_refused():
-    for make in (lambda: PolynomialCutoff(0.0), lambda: PolynomialCutoff(5.0, p=1), lambda: BesselBasis(-1.0)):
-        with pytest.raises(ValueError, match=r"expected cutoff > 0 and .* came cutoff="):
+    envelopes = (dict(cutoff=0.0), dict(cutoff=5.0, p=1), dict(cutoff=5.0, order=0))
+    for make in (*(partial(PolynomialCutoff, **each) for each in envelopes), partial(BesselBasis, -1.0)):
+        with pytest.raises(ValueError, match=r"expected cutoff > 0.* and .* came cutoff="):
             make()
     with pytest.raises(ValueError, match=r"start < cutoff, came 16, 6.0, 5.0"):
         GaussianBasis(5.0, start=6.0)

@@ -1,13 +1,14 @@
 """Functions of a distance, and so invariant: bases, cutoff envelope, and the network that makes weights of them."""
 
 from collections.abc import Sequence
-from math import pi, sqrt
+from math import comb, pi, sqrt
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from intertwine.nn.mlp import MLP
+from intertwine.nn.trainable_cutoff import TrainableCutoff
 from intertwine.o3.constants import Constants
 
 
@@ -15,17 +16,17 @@ class PolynomialCutoff(nn.Module):
     r"""Envelope that goes from 1 at r = 0 to 0 at the cutoff, smoothly.
 
         u(r) = 1 - (p+1)(p+2)/2 t^p + p(p+2) t^(p+1) - p(p+1)/2 t^(p+2)          t = r / cutoff, u = 0 beyond
-             = (1 - t)^3  sum over k < p of  (k+1)(k+2)/2 t^k
+             = (1 - t)^order  sum over k < p of  C(order - 1 + k, k) t^k           order = 3 in the first line
 
     Evaluated in the second form, which keeps every digit where u is small.
 
-    Two derivatives vanish at the cutoff (a root of order three), p - 1 at r = 0. Times a basis that is zero at the
-    cutoff, such as `BesselBasis`, the root has order four: energies are smooth to the third derivative.
+    order - 1 derivatives vanish at the cutoff, p - 1 at r = 0. Times a basis that is zero at the cutoff, such as
+    `BesselBasis`, a root of order three becomes one of order four: energies are smooth to the third derivative.
 
     Shapes: r `*batch` in Angstrom, result `*batch`.
 
     Raises:
-        ValueError: cutoff not above zero, or p < 2.
+        ValueError: cutoff not above zero, p < 2 or order < 1.
 
     Example:
         >>> PolynomialCutoff(5.0)(torch.tensor([0.0, 5.0, 6.0]))
@@ -34,11 +35,14 @@ class PolynomialCutoff(nn.Module):
     Reference: Gasteiger, Gross, Guennemann, 2020, arXiv:2003.03123, equation (8).
     """
 
-    def __init__(self, cutoff: float, *, p: int = 6):
+    def __init__(self, cutoff: float, *, p: int = 6, order: int = 3):
         super().__init__()
-        if cutoff <= 0 or p < 2:
-            raise ValueError(f"PolynomialCutoff: expected cutoff > 0 and p >= 2, came cutoff={cutoff} and p={p}.")
-        self.cutoff, self.coefficients = cutoff, [(k + 1) * (k + 2) / 2 for k in range(p)]
+        if cutoff <= 0 or p < 2 or order < 1:
+            raise ValueError(
+                f"PolynomialCutoff: expected cutoff > 0, p >= 2 and order >= 1, came {cutoff=}, {p=} and {order=}."
+            )
+        self.cutoff, self.order = cutoff, order
+        self.coefficients = [float(comb(order - 1 + k, k)) for k in range(p)]
 
     def forward(self, r: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """Evaluate u."""
@@ -46,7 +50,7 @@ class PolynomialCutoff(nn.Module):
         series = torch.zeros_like(t)
         for coefficient in reversed(self.coefficients):
             series = series * t + coefficient
-        return (1 - t) ** 3 * series
+        return (1 - t) ** self.order * series
 
 
 class BesselBasis(nn.Module):
@@ -129,7 +133,7 @@ class RadialMLP(nn.Module):
     def __init__(
         self,
         basis: BesselBasis | GaussianBasis,
-        envelope: PolynomialCutoff,
+        envelope: PolynomialCutoff | TrainableCutoff,
         *,
         hidden: Sequence[int],
         rows: int,

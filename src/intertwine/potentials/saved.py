@@ -9,6 +9,7 @@ from torch import nn
 
 from intertwine.potentials.models import MODELS, ModelName
 from intertwine.potentials.potential import Potential
+from intertwine.potentials.zbl import with_repulsion
 from intertwine.training.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
 from intertwine.training.weights import load_weights, weights
 
@@ -28,7 +29,8 @@ def build_potential(
     """A potential with fresh weights, remembering how it was built so that it can be saved.
 
     Args:
-        hyperparameters: keyword arguments of the model's constructor, JSON values.
+        hyperparameters: keyword arguments of the model's constructor, JSON values; with `repulsion: "zbl"` nuclei repel
+            each other besides, under any model.
         seed: of the weights; left out, torch's own generator goes on.
 
     Raises:
@@ -42,11 +44,13 @@ def build_potential(
     """
     if kind not in MODELS:
         raise ValueError(f"build_potential: there is no model {kind!r}; choose one of {', '.join(MODELS)}.")
+    arguments = dict(hyperparameters)
+    repulsion = arguments.pop("repulsion", "none")
     with torch.random.fork_rng(devices=[], enabled=seed is not None):
         if seed is not None:
             torch.manual_seed(seed)
-        model: nn.Module = MODELS[kind](**hyperparameters)
-    potential = Potential(model, reference_energies, scale=scale, shift=shift)
+        model: nn.Module = MODELS[kind](**arguments)
+    potential = Potential(with_repulsion(model, repulsion, scale=scale), reference_energies, scale=scale, shift=shift)
     potential.recipe = {"model": kind, "hyperparameters": dict(hyperparameters)}
     return potential
 
