@@ -60,7 +60,7 @@ def convolve_tabulated(
 ) -> Tensor:
     """What `TabulatedConvolution` does, for models that keep layer and table apart."""
     y, weights = filter.squeeze(-1), table.tables.like(r, "weights")
-    same_edges = len(r) == len(senders) == len(receivers)
+    same_edges = r.shape[0] == senders.shape[0] == receivers.shape[0]
     if layer.fused and layer.rows[2] and same_edges and takes(x, y, r, weights, layer.rows):
         couplings = (layer.structure, layer.tables.like(x, "couplings"), layer.dim_out)
         return convolve_radial(x, y, r, weights, table.span, senders, receivers, *couplings)

@@ -26,6 +26,6 @@ def above_isolated(
         >>> above_isolated(torch.tensor([3.0, 5.0, 4.0, 4.0]), torch.tensor([0, 1]), torch.tensor([0]))
         tensor([-1., 0.])
     """
-    energy, isolated = energy[: len(element)], energy[len(element) :]
+    energy, isolated = energy[: element.shape[0]], energy[element.shape[0] :]
     met = torch.zeros_like(energy).index_fill(0, receivers, 1)
     return met * (energy - isolated.index_select(0, element))

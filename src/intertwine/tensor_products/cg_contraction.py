@@ -93,5 +93,5 @@ class ClebschGordanContraction(nn.Module):
         """Evaluate all monomials, multiply by the basis, and sum with the weights of the element."""
         terms = self.tables.like(x, "basis") @ self.monomials(x)
         terms = terms * self.weights.index_select(0, element).index_select(1, self.get_buffer("row_basis"))
-        found = x.new_zeros(len(x), self.irreps_out.dim, x.shape[-1])
+        found = x.new_zeros(x.shape[0], self.irreps_out.dim, x.shape[-1])
         return found.index_add(1, self.get_buffer("row_out"), terms)

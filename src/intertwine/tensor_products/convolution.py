@@ -76,8 +76,8 @@ class Convolution(nn.Module):
     def _fits(self, x: Tensor, filter: Tensor, weight: Tensor | None, senders: Tensor, receivers: Tensor) -> bool:
         """Whether all shapes are as declared: kernels trust them, `readable` says what is wrong with others."""
         dim1, dim2, count = self.rows
-        edges = len(senders)
-        came = (x.shape[1], filter.shape, None if weight is None else weight.shape, len(receivers))
+        edges = senders.shape[0]
+        came = (x.shape[1], filter.shape, None if weight is None else weight.shape, receivers.shape[0])
         return came == (dim1, (edges, dim2, 1), (edges, count, x.shape[2]) if count else None, edges)
 
     def readable(self, x: Tensor, filter: Tensor, weight: Tensor | None, senders: Tensor, receivers: Tensor) -> Tensor:
