@@ -1,7 +1,8 @@
 """Train the toy problem in forked children that are killed by SIGKILL, resume, and print the digest of what came out.
 
-Run as a script: lines of JSON in, `{"kills": [...], "drop": name or null, "mid_epoch": bool}`, a line of JSON out for
-each. A kill is `["step", n]` (inside the objective of step n) or `["write", n]` (at the n-th file operation of saving).
+Run as a script: lines of JSON in, `{"kills": [...], "drop": name or null, "mid_epoch": bool, "second_stage": bool}`, a
+line of JSON out for each. A kill is `["step", n]` (inside the objective of step n) or `["write", n]` (at the n-th file
+operation of saving).
 """
 
 import dataclasses
@@ -17,7 +18,7 @@ import lightning_fabric  # noqa: F401  imported once here, not in every child
 import torch
 from toy import TOY_PLAN, toy_collate_with_python_noise, toy_items, toy_model, toy_objective, toy_validate
 
-from intertwine.training import checkpoint, loop
+from intertwine.training import checkpoint, loop, state
 from intertwine.training.ema import ExponentialAverage
 from intertwine.training.progress import Quiet
 from intertwine.training.sampler import EpochSampler
@@ -25,7 +26,7 @@ from intertwine.training.schedule import WarmUp
 from intertwine.training.weights import weights
 
 
-def train(folder: Path, kill: list | None, drop: str | None, mid_epoch: bool) -> str:
+def train(folder: Path, kill: list | None, drop: str | None, mid_epoch: bool, second_stage: bool) -> str:
     """Digest of the final weights; or death."""
     seen = 0
 
@@ -54,9 +55,9 @@ def train(folder: Path, kill: list | None, drop: str | None, mid_epoch: bool) ->
     else:
         checkpoint._force_to_disk = lambda path: None  # a killed process does not lose what the kernel holds
     if drop == "random":
-        loop.restore_random_states = lambda *_, **__: None
+        state.restore_random_states = lambda *_, **__: None
     if drop == "optimizer":
-        loop.restore_optimizer = lambda *_, **__: None
+        state.restore_optimizer = lambda *_, **__: None
     if drop == "average":
         ExponentialAverage.restore = lambda *_, **__: None
     if drop == "schedule":
@@ -65,6 +66,11 @@ def train(folder: Path, kill: list | None, drop: str | None, mid_epoch: bool) ->
         batches = EpochSampler.batches
         EpochSampler.batches = lambda self, epoch, start=0: list(batches(self, epoch))[: self.steps - start]
     plan = dataclasses.replace(TOY_PLAN, checkpoint_seconds=1e-9) if mid_epoch else TOY_PLAN
+    if second_stage:
+        plan = dataclasses.replace(plan, swa_start=2)
+    if drop == "stage":
+        restore = ExponentialAverage.restore
+        ExponentialAverage.restore = lambda *arguments, equal, origin: restore(*arguments, origin=origin)
     model = toy_model()
     history = loop.fit(
         model, objective, toy_items(), toy_collate_with_python_noise, plan,
@@ -102,11 +108,12 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     for line in sys.stdin:
         job = json.loads(line)
+        settings = job["drop"], job["mid_epoch"], job["second_stage"]
         with tempfile.TemporaryDirectory() as name:
             deaths, resumed_from = 0, []
             for kill in job["kills"]:
                 found = checkpoint.steps(Path(name) / "checkpoints")
                 resumed_from.append(int(found[-1].name[5:]) if found else 0)
-                deaths += in_child(Path(name), kill, job["drop"], job["mid_epoch"]) is None
-            digest = in_child(Path(name), None, job["drop"], job["mid_epoch"])
+                deaths += in_child(Path(name), kill, *settings) is None
+            digest = in_child(Path(name), None, *settings)
         print(json.dumps({"digest": digest, "deaths": deaths, "resumed_from": resumed_from}), flush=True)

@@ -37,6 +37,18 @@ def test_the_average_is_the_warm_started_recursion():
     assert average.average["weight"].tolist() == pytest.approx([expected] * 2, rel=1e-6)
 
 
+def test_from_a_moment_on_the_average_is_the_plain_mean_of_what_came_since():
+    model = Mixed()
+    average = ExponentialAverage(model, 0.5)
+    for n in range(10):
+        if n == 4:
+            average.weigh_equally()
+        with torch.no_grad():
+            model.weight.fill_(n)
+        average.update()
+    assert average.average["weight"].tolist() == pytest.approx([6.5] * 2, rel=1e-6)  # of 4, 5, ..., 9
+
+
 def test_buffers_are_averaged_when_floating_and_copied_when_not():
     model = Mixed()
     average = ExponentialAverage(model, 0.5)

@@ -19,7 +19,7 @@ from toy import TOY_PLAN, toy_collate, toy_items, toy_model, toy_objective, toy_
 from intertwine.training.checkpoint import CheckpointError, read_checkpoint, steps
 from intertwine.training.history import History
 from intertwine.training.interruption import Interrupted
-from intertwine.training.loop import NumericalError, fit
+from intertwine.training.loop import NumericalError, SecondStage, fit
 from intertwine.training.plan import TrainingPlan
 from intertwine.training.progress import Quiet
 from intertwine.training.sampler import EpochSampler
@@ -99,6 +99,32 @@ def test_the_model_ends_with_the_averaged_weights_of_its_best_validation():
     assert all(torch.equal(tensor, seen[1][name]) for name, tensor in snapshot(model).items())
     assert not torch.equal(seen[1]["0.weight"], seen[2]["0.weight"])
     assert not model.training
+
+
+def test_the_second_stage_averages_its_own_weights_equally_and_seeks_its_own_best():
+    plan = dataclasses.replace(TOY_PLAN, epochs=6, swa_start=4, swa_learning_rate=0.5, validate_every=1, patience=2)
+    losses = iter([1.0, 2.0, 2.0, 2.0])  # without improvement, which ends no run before its second stage
+    seen, live = [], []
+
+    def late_objective(model, batch):
+        live.append(snapshot(model))  # before the step
+        return toy_objective(model, batch)
+
+    def validate(model):
+        seen.append(snapshot(model))
+        return {"loss": next(losses)}
+
+    def late_validate(model):
+        seen.append(snapshot(model))
+        return {"loss": 100.0 + len(seen)}
+
+    model, history = train(plan=plan, validate=validate, second_stage=SecondStage(late_objective, late_validate))
+    assert len(live) == 10 and len(seen) == 6
+    assert history.column("learning_rate")[-2:] == [0.01, 0.01]
+    assert all(torch.equal(tensor, seen[4][name]) for name, tensor in snapshot(model).items())
+    # after five steps of the stage the average is the mean of the weights before steps 2 to 6
+    expected = torch.stack([weights["0.weight"] for weights in live[1:6]]).mean(dim=0)
+    torch.testing.assert_close(seen[4]["0.weight"], expected, rtol=1e-12, atol=1e-12)
 
 
 def test_validation_sees_the_average_not_the_last_weights():
@@ -274,6 +300,7 @@ if __import__("os").environ["RANK"] == "0":
 
 
 def test_three_processes_train_as_one_does(tmp_path):
+    """Five items a batch in three processes, 21 in all: shares are unequal and in the last batch two are empty."""
     (tmp_path / "script.py").write_text(PROCESSES)
     path = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
     found = {}

@@ -20,13 +20,16 @@ JOBS = {
     "any step": [{"kills": [["step", generator.randint(2, 10)] for _ in range(3)]} for _ in range(5)],
     "between checkpoints": [{"kills": [["step", n], ["step", 4]], "mid_epoch": False} for n in (3, 6, 14)],
     "while writing": [{"kills": [["step", 14], ["write", operation]]} for operation in range(1, 11)],
+    "two stages": [{"kills": [], "second_stage": True}],
+    "two stages, killed": [{"kills": [["step", n], ["step", 4]], "second_stage": True} for n in (9, 11, 13)],
+    "two stages, forgotten": [{"kills": [["step", 18]], "second_stage": True, "drop": "stage"}],
     **{name: [{"kills": [["step", 18]], "drop": name}] for name in FORGOTTEN},
 }
 
 
 @pytest.fixture(scope="module")
 def results() -> dict[str, list[dict]]:
-    jobs = [{"drop": None, "mid_epoch": True, **job} for group in JOBS.values() for job in group]
+    jobs = [{"drop": None, "mid_epoch": True, "second_stage": False, **job} for group in JOBS.values() for job in group]
     done = subprocess.run(
         [sys.executable, str(SCRIPT)],
         input="".join(json.dumps(job) + "\n" for job in jobs),
@@ -57,6 +60,11 @@ def test_a_run_killed_while_it_writes_a_checkpoint_ends_with_the_same_bits(resul
     killed = results["while writing"]
     assert {result["digest"] for result in killed} == {results["uninterrupted"][0]["digest"]}
     assert all(result["deaths"] == 2 for result in killed)
+
+
+def test_a_run_killed_around_its_second_stage_ends_with_the_same_bits(results):
+    assert {result["digest"] for result in results["two stages, killed"]} == {results["two stages"][0]["digest"]}
+    assert results["two stages, forgotten"][0]["digest"] != results["two stages"][0]["digest"]
 
 
 @pytest.mark.parametrize("name", FORGOTTEN)

@@ -49,6 +49,22 @@ def test_a_restored_plateau_cuts_when_the_original_does():
     assert fresh.factor(9) == 1.0
 
 
+def test_the_second_stage_is_constant_and_the_cosine_ends_where_it_begins():
+    plan = TrainingPlan(
+        epochs=10, schedule="cosine", final_learning_rate=0.01, swa_start=6, swa_learning_rate=0.2, warmup_steps=5
+    )
+    schedule = make_schedule(plan, 100)
+    assert schedule.factor(59) == pytest.approx(0.01, abs=2e-3)
+    assert [schedule.factor(step) for step in (60, 99, 500)] == [0.2] * 3
+    assert make_schedule(TrainingPlan(epochs=10, schedule="cosine"), 100).factor(59) > 0.3
+
+
+@pytest.mark.parametrize("start", [0, 100, 200])
+def test_a_second_stage_outside_the_run_is_refused(start):
+    with pytest.raises(ValueError, match=f"swa_start must be at least 1 and below epochs = 100, got {start}"):
+        TrainingPlan(swa_start=start)
+
+
 @pytest.mark.parametrize(
     "change", [{"epochs": 0}, {"learning_rate": 0.0}, {"ema_decay": 1.0}, {"plateau_factor": 1.5}, {"warmup_steps": -1}]
 )

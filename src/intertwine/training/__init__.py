@@ -4,7 +4,8 @@ from intertwine.training.checkpoint import Checkpoint, CheckpointError, read_che
 from intertwine.training.ema import ExponentialAverage
 from intertwine.training.history import History
 from intertwine.training.interruption import Interrupted
-from intertwine.training.loop import NumericalError, fit
+from intertwine.training.loop import NumericalError, SecondStage, fit
+from intertwine.training.means import Mean
 from intertwine.training.plan import TrainingPlan
 from intertwine.training.progress import Bar, Lines, Progress, Quiet, make_progress
 from intertwine.training.sampler import EpochSampler
@@ -20,10 +21,12 @@ __all__ = [
     "History",
     "Interrupted",
     "Lines",
+    "Mean",
     "NumericalError",
     "Progress",
     "Quiet",
     "Schedule",
+    "SecondStage",
     "TrainingPlan",
     "fit",
     "load_weights",

@@ -13,15 +13,27 @@ def process_count() -> int:
 
 
 @torch.no_grad()
-def sum_gradients(parameters: Sequence[Tensor], share: float, numbers: Sequence[float]) -> list[float]:
-    """Replace each gradient by the sum over processes of `share` times it; return the sums of `numbers`.
+def process_number() -> int:
+    """The rank of this process, 0 when nothing was launched."""
+    return distributed.get_rank() if process_count() > 1 else 0
+
+
+def sum_over_processes(values: Tensor) -> Tensor:
+    """The sum of a tensor over all processes, in place."""
+    if process_count() > 1:
+        distributed.all_reduce(values)
+    return values
+
+
+@torch.no_grad()
+def sum_gradients(parameters: Sequence[Tensor], numbers: Sequence[float]) -> list[float]:
+    """Replace each gradient by its sum over processes; return the sums of `numbers`.
 
     One message for each dtype, sent after the backward pass. A parameter that got a gradient on some processes counts
     as zero on the others; one that got none anywhere keeps None, so that the optimizer skips it as in a single process.
     (`DistributedDataParallel` stops with "unused parameters" instead.)
 
     Args:
-        share: weight of this process, its fraction of the items of the global batch; 0 when it had none.
         numbers: further values to add up over processes, at any scale.
     """
     if process_count() == 1:
@@ -35,10 +47,7 @@ def sum_gradients(parameters: Sequence[Tensor], share: float, numbers: Sequence[
     for dtype in sorted({parameter.dtype for parameter in counted}, key=str):
         members = [parameter for parameter in counted if parameter.dtype == dtype]
         flat = torch.cat(
-            [
-                (torch.zeros_like(member) if member.grad is None else member.grad.mul(share)).reshape(-1)
-                for member in members
-            ]
+            [(torch.zeros_like(member) if member.grad is None else member.grad).reshape(-1) for member in members]
         )
         distributed.all_reduce(flat)
         start = 0

@@ -1,4 +1,4 @@
-"""An exponential moving average of a model's weights, to validate with and to keep. No group acts here."""
+"""A running average of a model's weights, to validate with and to keep: exponential, then equal. No group acts here."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,12 +17,16 @@ class ExponentialAverage:
     The early, smaller d forgets the random start quickly. Integer buffers, and those that begin with an infinity
     (masks), are copied instead. Tables that never change belong in buffers with `persistent=False`, which cost nothing.
 
-    Reference: Polyak and Juditsky, 1992; the warm start is that of TensorFlow's `ExponentialMovingAverage`.
+    After `weigh_equally` all weights from there on count alike, d = n / (n + 1): stochastic weight averaging.
+
+    Reference: Polyak and Juditsky, 1992; the warm start is that of TensorFlow's `ExponentialMovingAverage`; equal
+    weights: Izmailov et al., 2018, Averaging weights leads to wider optima, arXiv:1803.05407, algorithm 1.
     """
 
     def __init__(self, model: nn.Module, decay: float):
         self.model = model
         self.decay = decay
+        self.equal = False
         self.updates = 0
         self.average = snapshot(model)
         # Modules and leaf names, not tensors: a module may assign a new tensor to its buffer at any step.
@@ -39,13 +43,18 @@ class ExponentialAverage:
     @torch.no_grad()
     def update(self) -> None:
         """Take in the present weights of the model."""
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        n = self.updates
+        decay = n / (n + 1) if self.equal else min(self.decay, (1 + n) / (10 + n))
         self.updates += 1
         if self._averaged:
             averages = [self.average[name] for name in self._averaged]
             torch._foreach_lerp_(averages, [self._live(name) for name in self._averaged], 1 - decay)
         for name in self._copied:
             self.average[name].copy_(self._live(name))
+
+    def weigh_equally(self) -> None:
+        """Forget the past; the weights of all updates from now on count alike."""
+        self.equal, self.updates = True, 0
 
     @contextmanager
     def swapped_in(self) -> Iterator[None]:
@@ -58,7 +67,9 @@ class ExponentialAverage:
             self._write(live)
 
     @torch.no_grad()
-    def restore(self, average: Mapping[str, Tensor], updates: int, *, origin: str = "the checkpoint") -> None:
+    def restore(
+        self, average: Mapping[str, Tensor], updates: int, *, equal: bool = False, origin: str = "the checkpoint"
+    ) -> None:
         """Continue from a stored `average` after `updates` updates.
 
         Raises:
@@ -67,7 +78,7 @@ class ExponentialAverage:
         check_fit(self.average, average, origin=origin)
         for name, tensor in self.average.items():
             tensor.copy_(average[name])
-        self.updates = updates
+        self.updates, self.equal = updates, equal
 
     def _live(self, name: str) -> Tensor:
         return getattr(*self._owners[name])

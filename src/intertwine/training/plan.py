@@ -34,6 +34,11 @@ class TrainingPlan:
     """Validations without improvement before the plateau schedule cuts the learning rate."""
     ema_decay: float = 0.99
     """Weight of the past in the average of the weights; 0 turns averaging off."""
+    swa_start: int | None = None
+    """Epochs after which the second stage begins: all weights from there on are averaged equally, at a constant
+    learning rate. The best validation is sought in this stage only, and `patience` counts in it only."""
+    swa_learning_rate: float = 0.1
+    """Learning rate of the second stage, as a fraction of `learning_rate`."""
     clip_norm: float | None = 10.0
     """Longest total gradient that is let through unscaled."""
     patience: int | None = None
@@ -62,10 +67,21 @@ class TrainingPlan:
         for name in ("warmup_steps", "plateau_patience", "weight_decay"):
             if getattr(self, name) < 0:
                 raise ValueError(f"TrainingPlan: {name} must not be negative, got {getattr(self, name)}.")
-        for name in ("learning_rate", "clip_norm", "patience", "checkpoint_seconds", "max_seconds"):
+        for name in (
+            "learning_rate",
+            "swa_learning_rate",
+            "clip_norm",
+            "patience",
+            "checkpoint_seconds",
+            "max_seconds",
+        ):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"TrainingPlan: {name} must be positive, got {value}.")
+        if self.swa_start is not None and not 1 <= self.swa_start < self.epochs:
+            raise ValueError(
+                f"TrainingPlan: swa_start must be at least 1 and below epochs = {self.epochs}, got {self.swa_start}."
+            )
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"TrainingPlan: ema_decay must be in [0, 1), got {self.ema_decay}. 0 turns averaging off.")
         if not 0 < self.plateau_factor < 1:

@@ -117,6 +117,34 @@ class WarmUp(Schedule):
         self.then.restore(state)
 
 
+class SecondStage(Schedule):
+    """Another schedule up to step `start`, a constant factor from there on.
+
+    Reference: Izmailov et al., 2018, arXiv:1803.05407, section 3.2, the constant rate of stochastic weight averaging.
+    """
+
+    def __init__(self, first: Schedule, *, start: int, constant: float):
+        self.first = first
+        self.start = start
+        self.constant = constant
+
+    def factor(self, step: int) -> float:
+        """That of the first stage, or the constant."""
+        return self.first.factor(step) if step < self.start else self.constant
+
+    def observe(self, loss: float) -> None:
+        """Pass the loss on."""
+        self.first.observe(loss)
+
+    def state(self) -> dict:
+        """The state of the first stage."""
+        return self.first.state()
+
+    def restore(self, state: dict) -> None:
+        """Continue from `state()`."""
+        self.first.restore(state)
+
+
 def make_schedule(plan: TrainingPlan, steps: int) -> Schedule:
     """The schedule a plan asks for, over `steps` optimizer steps in all.
 
@@ -125,10 +153,13 @@ def make_schedule(plan: TrainingPlan, steps: int) -> Schedule:
         >>> schedule.factor(4), schedule.factor(60), schedule.factor(110)
         (0.5, 0.5, 0.0)
     """
+    end = steps if plan.swa_start is None else steps * plan.swa_start // plan.epochs
     if plan.schedule == "cosine":
-        schedule = Cosine(steps - plan.warmup_steps, final=plan.final_learning_rate)
+        schedule = Cosine(end - plan.warmup_steps, final=plan.final_learning_rate)
     elif plan.schedule == "plateau":
         schedule = Plateau(cut=plan.plateau_factor, patience=plan.plateau_patience, floor=plan.final_learning_rate)
     else:
         schedule = Constant()
-    return WarmUp(plan.warmup_steps, schedule) if plan.warmup_steps else schedule
+    if plan.warmup_steps:
+        schedule = WarmUp(plan.warmup_steps, schedule)
+    return schedule if end == steps else SecondStage(schedule, start=end, constant=plan.swa_learning_rate)
