@@ -1,0 +1,108 @@
+"""D3 on top of a potential: published attraction of two argon atoms, derivatives of the sum, and one-line refusals."""
+
+import sys
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.mixing import SumCalculator
+from lennard_jones import argon
+
+from intertwine.potentials.calculator import Calculator
+from intertwine.potentials.dispersion import DispersionError, with_dispersion
+
+DFTD3 = pytest.importorskip("dftd3.ase").DFTD3
+
+
+def pair(r: float, **box) -> Atoms:
+    return Atoms("Ar2", [[0, 0, 0], [0.6 * r, 0.8 * r, 0]], **box)
+
+
+def energy(atoms: Atoms, functional: str | None = None, **choices) -> float:
+    atoms = atoms.copy()
+    calculator = Calculator(argon())
+    atoms.calc = with_dispersion(calculator, functional, **choices) if functional else calculator
+    return atoms.get_potential_energy()
+
+
+def test_energy_is_the_sum_of_both_and_dispersion_falls_as_the_sixth_power():
+    """Beyond the cutoff of the potential only dispersion is left, C6 / r^6 + s8 C8 / r^8; argon's C6 is published."""
+    added = energy(pair(3.8), "pbe") - energy(pair(3.8))
+    assert -0.02 < added < -1e-3 and energy(pair(15.0)) == 0
+    r = np.array([15.0, 20.0])
+    effective = [-energy(pair(each), "pbe") * each**6 / (27.2114 * 0.529177**6) for each in r]
+    c6 = np.linalg.solve(np.stack([np.ones(2), r**-2.0], axis=1), effective)[0]
+    assert c6 == pytest.approx(64.6, rel=0.01)
+
+
+def test_functional_and_damping_matter():
+    found = {
+        energy(pair(3.8), *names[:1], damping=names[1]) for names in (("pbe", "bj"), ("pbe", "zero"), ("blyp", "bj"))
+    }
+    assert len(found) == 3
+
+
+BOXES = {
+    "crystal": bulk("Ar", "fcc", a=5.2, cubic=True),
+    "slab": pair(3.6, cell=[6, 6.5, 30], pbc=(True, True, False)),
+}
+
+
+def slopes(calculator: Calculator | SumCalculator, atoms: Atoms) -> tuple[float, float]:
+    """Force on atom 1 along y, and stress along xx, by differences of the energy."""
+
+    def at(move: float = 0.0, strain: float = 0.0) -> float:
+        other = atoms.copy()
+        other.positions[1, 1] += move
+        other.set_cell(other.cell.array @ np.diag([1 + strain, 1, 1]), scale_atoms=True)
+        other.calc = calculator
+        return other.get_potential_energy()
+
+    h = 2e-4
+    return (at(-h) - at(h)) / (2 * h), (at(strain=h) - at(strain=-h)) / (2 * h * atoms.get_volume())
+
+
+@pytest.mark.parametrize("box", BOXES)
+def test_forces_and_stress_are_derivatives_of_the_summed_energy(box):
+    """They would not be with dftd3's own cutoffs, at which the energy jumps."""
+    atoms = BOXES[box].copy()
+    atoms.rattle(0.1, seed=1)
+
+    def error(calculator: Calculator | SumCalculator, of: Calculator | SumCalculator) -> float:
+        atoms.calc = calculator
+        force, stress = slopes(of, atoms)
+        return max(abs(force - atoms.get_forces()[1, 1]), 10 * abs(stress - atoms.get_stress()[0]))
+
+    both = with_dispersion(Calculator(argon()), "pbe")
+    assert error(both, both) < 3e-7
+    assert error(Calculator(argon()), both) > 1e-4
+    if box == "crystal":
+        sharp = SumCalculator([Calculator(argon()), DFTD3(method="pbe", damping="d3bj")])
+        assert error(sharp, sharp) > 1e-5
+
+
+def test_a_molecule_has_no_stress_and_its_forces_add():
+    atoms = pair(3.8)
+    atoms.calc = with_dispersion(Calculator(argon()), "pbe")
+    assert np.isfinite(atoms.get_forces()).all() and atoms.get_forces().sum(0) == pytest.approx(np.zeros(3), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        ({"functional": "pbee"}, "no D3 parameters with bj damping for the functional 'pbee'"),
+        ({"functional": "pbe", "species": (18, 118)}, r"knows the elements to 103, .*\[118\]"),
+    ],
+)
+def test_what_d3_cannot_do_is_one_line(choices, words):
+    potential = argon(species=choices.get("species", (18,)))
+    with pytest.raises(DispersionError, match=words) as caught:
+        with_dispersion(Calculator(potential), choices["functional"])
+    assert "\n" not in str(caught.value)
+
+
+def test_without_the_package_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "dftd3.ase", None)
+    with pytest.raises(DispersionError, match=r"intertwine\[dispersion\]"):
+        with_dispersion(Calculator(argon()), "pbe")
