@@ -8,6 +8,7 @@ from ase import Atoms
 from torch import nn
 
 from intertwine.nn.radial import PolynomialCutoff
+from intertwine.o3.grid import gauss_legendre
 from intertwine.potentials.contract import PROPERTIES, check_potential
 from intertwine.potentials.graph import Prediction
 from intertwine.potentials.neighbors import connect
@@ -65,6 +66,36 @@ def test_nequip_keeps_the_contract_whatever_its_product(tensor_product, hidden, 
     choices |= {"tensor_product": tensor_product, "hidden": hidden}
     errors = check_potential(build_potential("nequip", choices, REFERENCES, scale=1.3, shift=-0.7, seed=0))
     assert list(errors) == list(PROPERTIES)
+
+
+def facet(**choices) -> Potential:
+    """With updates that count, as after training; a fresh one is silent and keeps any contract."""
+    small = {"species": list(REFERENCES), "cutoff": 4.0, "channels": 2, "layers": 2}
+    potential = build_potential("facet", {**small, **choices}, REFERENCES, scale=1.3, shift=-0.7, seed=0)
+    for update in potential.model.updates:
+        update.norm.weight.data.fill_(1.0)
+    return potential
+
+
+@pytest.mark.parametrize(
+    ("tensor_product", "hidden", "layers"),
+    [
+        ("clebsch-gordan", "0e+1o+2e", 2),
+        ("gaunt", "2x0e+1o", 2),
+        ("gaunt+bracket", "0e+1o", 2),
+        ("cp", "0e", 1),
+    ],
+)
+def test_facet_keeps_the_contract_whatever_its_product(tensor_product, hidden, layers):
+    errors = check_potential(facet(tensor_product=tensor_product, hidden=hidden, layers=layers))
+    assert list(errors) == list(PROPERTIES)
+
+
+def test_facet_on_a_grid_too_coarse_for_its_network_breaks_rotations():
+    potential = facet()
+    for update in potential.model.updates:
+        update.grid_mlp.lay(gauss_legendre(4))
+    assert "rotations and reflections" in failures(potential)
 
 
 def test_the_check_leaves_the_potential_and_the_generators_of_the_caller_alone():

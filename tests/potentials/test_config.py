@@ -144,9 +144,33 @@ def test_the_model_section_matches_the_constructor(kind):
     MODELS[kind](species=(1, 8), **found)
 
 
-@pytest.mark.parametrize("key", ["correlation: 2", "contraction: gaunt"])
-def test_keys_of_another_model_are_refused(tmp_path, key):
-    (tmp_path / "config.yaml").write_text(f"version: 1\ndata: {{train: x}}\nmodel: {{kind: nequip, {key}}}\n")
-    with pytest.raises(ConfigError, match=f"line 3: model is .*leave out {key.split(':')[0]}") as caught:
+@pytest.mark.parametrize("kind", MODELS)
+def test_keys_that_are_left_out_are_as_the_constructor_has_them(kind):
+    found = ModelConfig(kind=kind).hyperparameters()
+    parameters = inspect.signature(MODELS[kind]).parameters
+    expected = {name: each.default for name, each in parameters.items() if each.default is not each.empty}
+    found["radial_hidden"] = tuple(found.get("radial_hidden", ()))
+    assert {name: found[name] for name in expected if name != "neighbors"} | {"neighbors": 16.0} == expected
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_configuration_says_no_more_than_it_takes_to_make_it_again(kind):
+    config = ModelConfig(kind=kind, channels=2)
+    assert ModelConfig.model_validate(config.model_dump(mode="json")) == config
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "hint"),
+    [
+        ("nequip", "correlation: 2", "mace does"),
+        ("nequip", "contraction: gaunt", "mace does"),
+        ("facet", "radial_hidden: [8]", "mace or nequip"),
+        ("mace", "grid_hidden: 8", "facet does"),
+    ],
+)
+def test_keys_of_another_model_are_refused(tmp_path, kind, key, hint):
+    (tmp_path / "config.yaml").write_text(f"version: 1\ndata: {{train: x}}\nmodel: {{kind: {kind}, {key}}}\n")
+    words = f"line 3: model is .*leave out {key.split(':')[0]}, which {kind} does not take .*{hint}"
+    with pytest.raises(ConfigError, match=words) as caught:
         load_config(tmp_path / "config.yaml")
     assert "\n" not in str(caught.value)

@@ -12,6 +12,7 @@ from intertwine.nn.radial import BesselBasis, GaussianBasis, PolynomialCutoff, R
 from intertwine.nn.radial_table import RadialTable
 from intertwine.nn.sphere_activation import SphereActivation
 from intertwine.nn.tabulated_convolution import TabulatedConvolution
+from intertwine.nn.trainable_cutoff import TrainableCutoff
 
 __all__ = [
     "MLP",
@@ -28,6 +29,7 @@ __all__ = [
     "RadialTable",
     "SphereActivation",
     "TabulatedConvolution",
+    "TrainableCutoff",
     "aliasing_report",
     "from_e3nn",
     "invariant_norm",

@@ -6,6 +6,7 @@ from intertwine.potentials.config import FitConfig
 from intertwine.potentials.config_file import load_config
 from intertwine.potentials.contract import check_potential
 from intertwine.potentials.evaluate import evaluate
+from intertwine.potentials.facet import Facet
 from intertwine.potentials.fit import fit_potential
 from intertwine.potentials.graph import Graph, GraphError, Prediction
 from intertwine.potentials.mace import MACE
@@ -23,6 +24,7 @@ __all__ = [
     "MACE",
     "Calculator",
     "EnergyModel",
+    "Facet",
     "FitConfig",
     "Graph",
     "GraphError",

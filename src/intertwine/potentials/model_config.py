@@ -1,13 +1,19 @@
 """The model section of a configuration file: the constructor, but for what the data decide. No group acts here."""
 
+from collections.abc import Callable, Mapping
+from inspect import Parameter, signature
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_serializer, model_validator
 
 from intertwine.o3.irreps import Irreps
 from intertwine.potentials.config_section import Count, Section
-from intertwine.potentials.models import ModelName
+from intertwine.potentials.facet import ActivationName
+from intertwine.potentials.models import MODELS, ModelName
 from intertwine.potentials.products import ContractionName, EdgeProductName
+
+FROM_DATA = ("species", "neighbors")
+"""Arguments of the constructors that no file holds."""
 
 
 def _irreps(text: str) -> str:
@@ -19,8 +25,25 @@ def _irreps(text: str) -> str:
 IrrepsText = Annotated[str, AfterValidator(_irreps)]
 
 
+def arguments(kind: ModelName) -> dict[str, Parameter]:
+    """What a file may say of a model of this kind: the arguments of its constructor.
+
+    Example:
+        >>> "correlation" in arguments("mace"), "correlation" in arguments("nequip")
+        (True, False)
+    """
+    return {name: each for name, each in signature(MODELS[kind]).parameters.items() if name not in FROM_DATA}
+
+
 class ModelConfig(Section):
-    """The model's constructor, but for what the data decide: species, neighbours, energy scale."""
+    """The model's constructor, but for what the data decide: species, neighbours, energy scale.
+
+    Of the fields below a kind takes those that its constructor has, and what is left out is as its constructor has it.
+
+    Example:
+        >>> ModelConfig(kind="nequip").layers, ModelConfig(kind="mace").layers
+        (3, 2)
+    """
 
     kind: ModelName = "mace"
     cutoff: Annotated[float, Field(gt=0, le=30)] = 5.0
@@ -31,22 +54,36 @@ class ModelConfig(Section):
     edge_degree: Annotated[int, Field(ge=0, le=11)] = 3
     """Largest degree of the harmonics of an edge."""
     correlation: Annotated[int, Field(ge=1, le=8)] = 3
-    """Factors in the many-body product; for mace only."""
+    """Factors in the many-body product."""
     layers: Count = 2
     radial_count: Count = 8
     radial_hidden: tuple[Count, ...] = (64,)
     tensor_product: EdgeProductName = "gaunt"
     contraction: ContractionName = "gaunt"
-    """For mace only."""
+    grid_hidden: Count = 16
+    """Width of the network at the points of a sphere."""
+    activation: ActivationName = "quadratic"
+    """Of that network."""
 
-    @model_validator(mode="after")
-    def _no_contraction_without_one(self) -> "ModelConfig":
-        needless = sorted({"correlation", "contraction"} & self.model_fields_set)
-        if self.kind == "nequip" and needless:
-            raise ValueError(f"nequip multiplies no messages; leave out {' and '.join(needless)}")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _as_the_constructor(cls, values: Any) -> Any:
+        kind = values.get("kind", "mace") if isinstance(values, Mapping) else None
+        if kind not in list(MODELS):
+            return values
+        needless = sorted(set(values) & set(cls.model_fields) - set(arguments(kind)) - {"kind"})
+        if needless:
+            others = " or ".join(each for each in MODELS if set(needless) <= set(arguments(each)))
+            raise ValueError(
+                f"leave out {' and '.join(needless)}, which {kind} does not take{f' ({others} does)' if others else ''}"
+            )
+        defaults = {name: each.default for name, each in arguments(kind).items() if each.default is not each.empty}
+        return {**defaults, **values}
+
+    @model_serializer(mode="wrap")
+    def _taken(self, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        return {name: value for name, value in handler(self).items() if name in {"kind", *arguments(self.kind)}}
 
     def hyperparameters(self) -> dict[str, Any]:
         """Keyword arguments of the model's constructor."""
-        needless = {"correlation", "contraction"} if self.kind == "nequip" else set()
-        return self.model_dump(mode="json", exclude={"kind", *needless})
+        return self.model_dump(mode="json", exclude={"kind"})

@@ -4,10 +4,11 @@ from typing import Literal
 
 from torch import nn
 
+from intertwine.potentials.facet import Facet
 from intertwine.potentials.mace import MACE
 from intertwine.potentials.nequip import NequIP
 
-ModelName = Literal["mace", "nequip"]
+ModelName = Literal["mace", "nequip", "facet"]
 
-MODELS: dict[ModelName, type[nn.Module]] = {"mace": MACE, "nequip": NequIP}
+MODELS: dict[ModelName, type[nn.Module]] = {"mace": MACE, "nequip": NequIP, "facet": Facet}
 """Constructors; their keyword arguments are the hyperparameters, all of them plain JSON values."""
