@@ -21,7 +21,6 @@ from intertwine.potentials.fit import (
     new_potential,
     ready,
     reference_frames,
-    require,
     trainable,
 )
 from intertwine.potentials.graph import Graph, GraphError
@@ -138,6 +137,7 @@ def test_references_of_isolated_atoms_stay_while_the_others_are_fitted():
 
 def test_references_without_energies_are_zero_or_those_of_isolated_atoms():
     assert reference_frames([molecule("H2O", None)])[1] == {1: 0.0, 8: 0.0}
+    assert reference_frames([molecule("H2O", None), molecule("H2", -31.0)])[1] == pytest.approx({1: -15.5, 8: 0.0})
     assert reference_frames([isolated(8, -2041.8), molecule("H2O", None)])[1] == {1: 0.0, 8: -2041.8}
 
 
@@ -183,13 +183,6 @@ def test_a_new_potential_is_built_from_its_frames():
     )
     with pytest.raises(GraphError, match=r"species H \(1\) is unknown"):
         ready([molecule("H2", -31.0)], potential)
-
-
-def test_a_frame_without_a_label_that_counts_is_named():
-    graphs = [*frames(2), replace(frames(1)[0], forces=None)]
-    with pytest.raises(GraphError, match=r"forces is missing; .* data\.keys, or set the loss weight of forces to 0"):
-        require(["energy", "forces"], graphs)
-    require(["energy"], graphs)
 
 
 def test_validation_in_batches_equals_one_batch_of_everything():
@@ -258,6 +251,18 @@ def test_frames_without_forces_train_on_energies_alone(tmp_path):
     assert potential.scale == 1.0
     rows = History.load(f"{config.out}/history.json").rows
     assert len(rows) == 2 and "valid_energy_rmse" in rows[0] and "valid_forces_rmse" not in rows[0]
+
+
+def test_frames_with_energies_alone_and_frames_with_forces_alone_train_together(tmp_path):
+    mixed = [
+        replace(graph, forces=None) if index % 2 else replace(graph, energy=None)
+        for index, graph in enumerate(frames(8))
+    ]
+    changes = {"train": {"loss": {"huber": 0.3}}, "data": {"valid": 0.5}}
+    config = configuration(tmp_path, [isolated(18, ATOM), *mixed], **changes)
+    fit_potential(config, progress=Quiet())
+    rows = History.load(f"{config.out}/history.json").rows
+    assert {"energy_mse", "energy_huber", "forces_mse", "valid_energy_rmse", "valid_forces_rmse"} <= set(rows[0])
 
 
 def test_crystals_train_on_stress_too(tmp_path):

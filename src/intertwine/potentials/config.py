@@ -40,6 +40,8 @@ class LossConfig(Section):
     energy: NotNegative = 1.0
     forces: NotNegative = 10.0
     stress: NotNegative = 0.0
+    huber: Positive | None = None
+    """Error in eV/atom, eV/A and eV/A^3 from which on the loss grows linearly; without it all errors are squared."""
 
 
 class TrainConfig(Section):

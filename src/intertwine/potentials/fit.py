@@ -2,18 +2,21 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from intertwine.potentials.batching import collate, split
+from intertwine.potentials.batching import split
 from intertwine.potentials.config import FitConfig
 from intertwine.potentials.graph import Graph, GraphError
 from intertwine.potentials.models import ModelName
 from intertwine.potentials.neighbors import connect
-from intertwine.potentials.objective import LossWeights, make_objective
+from intertwine.potentials.objective import LossWeights, make_terms
+from intertwine.potentials.partial_labels import collate_partial
 from intertwine.potentials.potential import Potential
 from intertwine.potentials.readers import read
 from intertwine.potentials.reference import (
@@ -55,7 +58,7 @@ def fit_potential(config: FitConfig, *, resume: bool = False, progress: Progress
         valid = trainable(labelled(config.data.valid))
     else:
         train, valid = hold_out(train, config.data.valid, seed=config.seed)
-    require(weights.labels, train + valid)
+    require(weights.labels, train)
     potential, train = new_potential(
         config.model.kind,
         config.model.hyperparameters(),
@@ -75,17 +78,17 @@ def fit_potential(config: FitConfig, *, resume: bool = False, progress: Progress
 def reference_frames(graphs: Sequence[Graph]) -> tuple[list[Graph], dict[int, float]]:
     """The frames to train on, and a reference energy for each of their elements.
 
-    Elements that no isolated atom stands for share what the others leave of the energies, by least squares; without
-    energies their reference is zero.
+    Elements that no isolated atom stands for share what the others leave of the energies, by least squares over the
+    frames that have an energy; an element without any has reference zero.
     """
     isolated, train = isolated_atom_energies(graphs), trainable(graphs)
     elements = sorted({int(number) for graph in train for number in graph.numbers.unique()})
     known = {number: isolated[number] for number in elements if number in isolated}
     if len(known) == len(elements):
         return train, known
-    if any(graph.energy is None for graph in train):
-        return train, {number: known.get(number, 0.0) for number in elements}
-    return train, fit_reference_energies(train, known=known)
+    labelled = [graph for graph in train if graph.energy is not None]
+    fitted = fit_reference_energies(labelled, known=known) if labelled else known
+    return train, {number: fitted.get(number, 0.0) for number in elements}
 
 
 def trainable(graphs: Sequence[Graph]) -> list[Graph]:
@@ -101,18 +104,22 @@ def trainable(graphs: Sequence[Graph]) -> list[Graph]:
 
 
 def require(labels: Collection[str], graphs: Sequence[Graph]) -> None:
-    """Refuse frames that lack a label.
+    """Refuse a label that no frame has, and frames that have no label.
 
     Raises:
-        GraphError: naming the frame and the label.
+        GraphError: naming the label, or the frame.
     """
+    for label in labels:
+        if all(getattr(graph, label) is None for graph in graphs):
+            raise GraphError(
+                f"{graphs[0].place(0)}: {label} is missing, and in all {len(graphs)} frames; label some, name its key "
+                f"under data.keys, or set the loss weight of {label} to 0."
+            )
     for graph in graphs:
-        for label in labels:
-            if getattr(graph, label) is None:
-                raise GraphError(
-                    f"{graph.place(0)}: {label} is missing; label the frame, drop it, name its key under data.keys, or "
-                    f"set the loss weight of {label} to 0."
-                )
+        if all(getattr(graph, label) is None for label in labels):
+            raise GraphError(
+                f"{graph.place(0)}: none of its labels counts; expected {' or '.join(labels)}. Label it or drop it."
+            )
 
 
 def hold_out(graphs: Sequence[Graph], fraction: float, *, seed: int) -> tuple[list[Graph], list[Graph]]:
@@ -210,9 +217,9 @@ def train_potential(
     """
     return fit(
         potential,
-        make_objective(weights),
+        make_terms(weights),
         train,
-        collate,
+        collate_partial,
         plan,
         validate=make_validation(valid, weights, batch_size=2 * plan.batch_size),
         folder=folder,
@@ -225,22 +232,20 @@ def train_potential(
 def make_validation(
     graphs: Sequence[Graph], weights: LossWeights, *, batch_size: int
 ) -> Callable[[nn.Module], dict[str, float]]:
-    """A function from a potential to its loss and errors on some frames."""
-    objective = make_objective(weights)
-    batches = [collate(graphs[start : start + batch_size]) for start in range(0, len(graphs), batch_size)]
-    structures, atoms = len(graphs), sum(graph.node_count for graph in graphs)
+    """A function from a potential to its loss and errors on some frames, over the labels that they have."""
+    terms = make_terms(weights)
+    batches = [collate_partial(graphs[start : start + batch_size]) for start in range(0, len(graphs), batch_size)]
 
     def validate(potential: nn.Module) -> dict[str, float]:
         device = next(potential.parameters()).device
-        means = {f"{name}_mse": 0.0 for name in weights.labels}
         with torch.no_grad():
-            for batch in batches:
-                terms = objective(potential, batch.to(device))
-                for name in means:
-                    share = batch.node_count / atoms if name == "forces_mse" else batch.graph_count / structures
-                    means[name] += share * terms[name].item()
-        loss = sum(getattr(weights, name) * means[f"{name}_mse"] for name in weights.labels)
-        return {"loss": loss, **{f"{name}_rmse": means[f"{name}_mse"] ** 0.5 for name in weights.labels}}
+            found = [terms(potential, batch.to(device)) for batch in batches]
+        means = {name: reduce(add, (each[name] for each in found)) for name in found[0]}
+        there = {name: mean for name, mean in means.items() if mean.count > 0}
+        values = {name: (mean.total / mean.count).item() for name, mean in there.items()}
+        loss = sum(mean.weight * values[name] for name, mean in there.items())
+        roots = {name.replace("_mse", "_rmse"): value**0.5 for name, value in values.items() if name.endswith("_mse")}
+        return {"loss": loss, **roots}
 
     return validate
 

@@ -117,7 +117,7 @@ class WarmUp(Schedule):
         self.then.restore(state)
 
 
-class SecondStage(Schedule):
+class ThenConstant(Schedule):
     """Another schedule up to step `start`, a constant factor from there on.
 
     Reference: Izmailov et al., 2018, arXiv:1803.05407, section 3.2, the constant rate of stochastic weight averaging.
@@ -162,4 +162,4 @@ def make_schedule(plan: TrainingPlan, steps: int) -> Schedule:
         schedule = Constant()
     if plan.warmup_steps:
         schedule = WarmUp(plan.warmup_steps, schedule)
-    return schedule if end == steps else SecondStage(schedule, start=end, constant=plan.swa_learning_rate)
+    return schedule if end == steps else ThenConstant(schedule, start=end, constant=plan.swa_learning_rate)
