@@ -33,6 +33,16 @@ def parse(text: str, path: Path | str) -> Iterator[Frame]:
     Raises:
         GraphError: the first fault, in one line: file, frame, line, field, what came, what to do.
     """
+    for frame in frames_of(text, path):
+        yield frame()
+
+
+def frames_of(text: str, path: Path | str) -> Iterator[Callable[[], Frame]]:
+    """The frames of a text as functions that read them: a fault inside one frame leaves the others readable.
+
+    Raises:
+        GraphError: a count of atoms that is wrong, behind which frames cannot be told apart.
+    """
     lines = text.rstrip().split("\n")
     start, frame = 0, 0
     while start < len(lines):
@@ -41,7 +51,7 @@ def parse(text: str, path: Path | str) -> Iterator[Frame]:
             continue
         count = _count(lines[start], len(lines) - start - 2, Source(path, frame, start + 1))
         source = Source(path, frame, start + 2)
-        yield _frame(lines[start + 1], lines[start + 2 : start + 2 + count], source)
+        yield partial(_frame, lines[start + 1], lines[start + 2 : start + 2 + count], source)
         start, frame = start + 2 + count, frame + 1
     if frame == 0:
         raise GraphError(f"{one_line(path)}: the file holds no structures; expected at least one frame.")
@@ -118,7 +128,9 @@ def _frame(comment: str, block: list[str], source: Source) -> Frame:
 
 
 def _column(tokens: list[tuple[str, ...]], kind: str, source: Source, name: str) -> np.ndarray:
-    """The numbers of a column, `node width`; read only when somebody wants them."""
+    """The numbers of a column, `node width`, or its flags; read only when somebody wants them."""
+    if kind == "L" and all(token in FLAGS for column in tokens for token in column):
+        return np.array([[FLAGS[token] for token in column] for column in tokens]).T
     if kind not in "RI":
         _fail(source, f"Properties declares {quote(name)} with type {kind}, expected R")
     return np.stack([parse_numbers(column, lambda atom: f"{source.at(atom)}: {name}") for column in tokens], axis=1)

@@ -90,6 +90,8 @@ def _forces(frame: Frame, key: str | None) -> np.ndarray | None:
     found = {}
     for name in _names(frame.columns, key, FORCES):
         values = frame.columns[name]()
+        if values.dtype.kind == "b":
+            _fail(frame, f"{name} is a column of flags, expected {name}:R:3; correct Properties")
         if values.shape != (len(frame.numbers), 3):
             width = values.shape[1] if values.ndim == 2 else "an unexpected number of"
             _fail(frame, f"{name} has {width} columns, expected {name}:R:3, one row an atom; correct it")

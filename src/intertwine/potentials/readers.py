@@ -1,26 +1,29 @@
-"""Files and ASE objects to graphs and back, refusing what is not sound; no group acts."""
+"""Files of every format and ASE objects to graphs and back, refusing what is not sound; no group acts."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
-import ase.io
-import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import Calculator
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from intertwine.potentials.ase_files import ASE_FORMATS, ase_frames, write_database
+from intertwine.potentials.atoms_frame import frame_of_atoms
 from intertwine.potentials.batching import split
-from intertwine.potentials.extxyz import format_frame, parse
+from intertwine.potentials.extxyz import format_frame, frames_of
+from intertwine.potentials.frame_store import FrameStore, write_store
 from intertwine.potentials.graph import Graph, GraphError, Source, one_line
 from intertwine.potentials.label_keys import Frame, LabelKeys, to_graph
+from intertwine.potentials.lmdb_frames import lmdb_frames
+from intertwine.potentials.numerals import without_fortran
 from intertwine.potentials.soundness import check
-from intertwine.potentials.textfile import COMPRESSED, read_text, require_file, write_text
+from intertwine.potentials.textfile import COMPRESSED, read_text, write_text
+from intertwine.potentials.units import Units
 
-ASE_FORMATS = {".traj": "traj", ".db": "db", ".json": "db", ".cif": "cif", ".vasp": "vasp", ".poscar": "vasp"}
-"""Formats left to ASE. None of them executes what it reads: formats that hold pickles or Python are not listed."""
+STORES = (".h5", ".hdf5")
+LMDB = (".lmdb", ".aselmdb")
 
 
 def read(
@@ -31,14 +34,21 @@ def read(
     stress_key: str | None = None,
     group_key: str | None = None,
     require: Collection[Literal["energy", "forces", "stress"]] = (),
+    units: Units = Units(),
+    fortran: bool = False,
 ) -> list[Graph]:
-    r"""Every frame of a file as a float64 graph without edges: extended XYZ, plain, .gz or .xz, or a few ASE formats.
+    r"""Every frame of a file as a float64 graph without edges, by its suffix.
+
+    Extended XYZ, plain, .gz or .xz; a store (.h5, see `FrameStore`, which reads frame by frame); ASE databases (.db,
+    .json) and trajectories (.traj); ASE databases in LMDB (.aselmdb, .lmdb) without pickles; .cif, .vasp, .poscar.
 
     Labels go by their usual names (energy, REF_energy, forces, stress, virial, config_type, ...) unless a key names
     them; a virial becomes stress = -virial / volume. Forces are those in the file, also of constrained atoms.
 
     Args:
         require: labels that every frame must have.
+        units: of the file, if they are not eV and Angstrom.
+        fortran: take 1.0D-3 for a number, in extended XYZ.
 
     Raises:
         GraphError: in one line with file, frame, line, atom and field: a file that is missing, damaged, truncated or no
@@ -49,8 +59,8 @@ def read(
     """
     path = Path(path)
     keys = LabelKeys(energy_key, forces_key, stress_key, group_key)
-    frames = _frames(path)
-    graphs = [check(to_graph(frame, keys)) for frame in frames]
+    frames = [load() for load in frames_in(path, fortran=fortran)]
+    graphs = [check(units.to_ev(to_graph(frame, keys))) for frame in frames]
     for key, found in (
         (energy_key, [graph.energy is not None for graph in graphs]),
         (forces_key, [graph.forces is not None for graph in graphs]),
@@ -68,22 +78,45 @@ def read(
     return graphs
 
 
-def write(path: str | Path, graphs: Sequence[Graph], *, decimals: int | None = None) -> None:
-    """Structures as extended XYZ (.gz or .xz by suffix) with keys energy, forces, stress, config_type, all or nothing.
+def write(path: str | Path, graphs: Sequence[Graph], *, decimals: int | None = None, compress: bool = False) -> None:
+    """Structures as extended XYZ (.gz or .xz by suffix), as a store (.h5) or an ASE database (.db), all or nothing.
 
-    Without `decimals` every float64 comes back bit for bit; with it positions and forces are rounded, which compresses
-    better. The file appears at once and complete.
+    Keys are energy, forces, stress, config_type. Without `decimals` every float64 comes back bit for bit; with it the
+    positions and forces of extended XYZ are rounded, which compresses better. The file appears at once and complete.
+
+    Args:
+        compress: a store, with gzip.
 
     Raises:
         GraphError: another suffix, nothing to write, or a structure that `read` would refuse.
     """
     path = Path(path)
-    if _kind(path) != "extxyz":
-        raise GraphError(f"{one_line(path)}: can only write .extxyz or .xyz, optionally with .gz or .xz; rename it.")
+    require_writable(path)
+    if format_of(path) == "store":
+        single = all(graph.graph_count == 1 for graph in graphs)
+        write_store(path, graphs if single else [part for graph in graphs for part in split(graph)], compress=compress)
+        return
     structures = [check(structure) for graph in graphs for structure in split(graph)]
     if not structures:
         raise GraphError(f"{one_line(path)}: there are no structures to write; expected at least one.")
-    write_text(path, "".join(format_frame(structure, decimals) for structure in structures))
+    if format_of(path) == "ase":
+        write_database(path, [to_atoms(structure) for structure in structures])
+    else:
+        write_text(path, "".join(format_frame(structure, decimals) for structure in structures))
+
+
+def require_writable(path: Path) -> None:
+    """Refuse a name of which no file can be made, before the work is done.
+
+    Raises:
+        GraphError: another suffix than those of `write`, or no such folder.
+    """
+    if format_of(path) not in ("extxyz", "store") and path.suffix.lower() != ".db":
+        raise GraphError(
+            f"{one_line(path)}: can only write .extxyz or .xyz, optionally with .gz or .xz, .h5 and .db; rename it."
+        )
+    if not path.absolute().parent.is_dir():
+        raise GraphError(f"{one_line(path)}: cannot be written, there is no folder {one_line(path.parent)}; make it.")
 
 
 def from_atoms(atoms: Atoms, source: Source | None = None, *, keys: LabelKeys | None = LabelKeys()) -> Graph:
@@ -103,7 +136,7 @@ def from_atoms(atoms: Atoms, source: Source | None = None, *, keys: LabelKeys | 
         >>> from_atoms(molecule("H2O")).numbers.tolist()
         [8, 1, 1]
     """
-    frame = _from_ase(atoms, source or Source(f"Atoms {atoms.symbols}", 0), labels=keys is not None)
+    frame = frame_of_atoms(atoms, source or Source(f"Atoms {atoms.symbols}", 0), labels=keys is not None)
     return check(to_graph(frame, keys or LabelKeys()))
 
 
@@ -131,46 +164,49 @@ def to_atoms(graph: Graph) -> Atoms:
     return atoms
 
 
-def _kind(path: Path) -> str:
+def format_of(path: Path) -> Literal["extxyz", "store", "lmdb", "ase"]:
+    """Who reads a file, by its suffix.
+
+    Raises:
+        GraphError: nobody does.
+    """
     suffixes = [suffix.lower() for suffix in path.suffixes]
     inner = suffixes[-2:-1] if suffixes and suffixes[-1] in COMPRESSED else suffixes[-1:]
+    last = suffixes[-1] if suffixes else ""
     if inner in ([".xyz"], [".extxyz"]):
         return "extxyz"
-    if suffixes and suffixes[-1] in ASE_FORMATS:
-        return ASE_FORMATS[suffixes[-1]]
-    known = ".extxyz, .xyz (also with .gz or .xz), " + ", ".join(ASE_FORMATS)
+    if last in STORES:
+        return "store"
+    if last in LMDB:
+        return "lmdb"
+    if last in ASE_FORMATS:
+        return "ase"
+    known = ", ".join([".extxyz, .xyz (also with .gz or .xz)", *STORES, *LMDB, *ASE_FORMATS])
     raise GraphError(
         f"{one_line(path)}: unknown format {path.suffix!a}, expected one of {known}; convert or rename it."
     )
 
 
-def _frames(path: Path) -> list[Frame]:
-    kind = _kind(path)
+def frames_in(path: Path, *, fortran: bool = False) -> Iterator[Callable[[], Frame]]:
+    """The frames of a file as functions that read them, before their labels are understood.
+
+    Raises:
+        GraphError: the file cannot be taken apart into frames.
+    """
+    kind = format_of(path)
     if kind == "extxyz":
-        return list(parse(read_text(path), path))
-    require_file(path)
-    try:
-        images = ase.io.read(path, index=":", format=kind, do_not_split_by_at_sign=True)
-    except Exception as error:  # ASE raises whatever its parsers stumble over
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:120]
-        raise GraphError(f"{one_line(path)}: ASE cannot read it as {kind} ({reason}); check or convert it.") from error
-    if not images:
-        raise GraphError(f"{one_line(path)}: the file holds no structures; expected at least one frame.")
-    return [_from_ase(atoms, Source(path, index)) for index, atoms in enumerate(images) if isinstance(atoms, Atoms)]
+        text = read_text(path)
+        yield from frames_of(without_fortran(text) if fortran else text, path)
+    elif kind == "store":
+        store = FrameStore(path)
+        yield from (partial(store.frame, index) for index in range(len(store)))
+    else:
+        for frame in lmdb_frames(path) if kind == "lmdb" else ase_frames(path):
+            yield partial(_itself, frame)
 
 
-def _from_ase(atoms: Atoms, source: Source, labels: bool = True) -> Frame:
-    info = dict(atoms.info) if labels else {}
-    columns = {key: partial(np.asarray, array, dtype=float) for key, array in atoms.arrays.items()} if labels else {}
-    calculator = atoms.calc
-    if labels and isinstance(calculator, Calculator) and not calculator.check_state(atoms):
-        for key in {"energy", "free_energy", "stress"} & set(calculator.results):
-            if key in info and not np.array_equal(info[key], calculator.results[key]):
-                raise GraphError(f"{source}: {key} is ambiguous, calculator and atoms.info differ; remove one.")
-            info[key] = calculator.results[key]
-        if "forces" in calculator.results:
-            columns["forces"] = partial(np.asarray, calculator.results["forces"], dtype=float)
-    return Frame(source, atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc, info, columns)
+def _itself(frame: Frame) -> Frame:
+    return frame
 
 
 def _fail_unknown(key: str, path: Path, frame: Frame) -> None:

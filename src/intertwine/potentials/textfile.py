@@ -1,4 +1,4 @@
-"""Whole text files in memory, plain, .gz or .xz, read with care and written at one stroke. No group acts."""
+"""Whole text files in memory, plain, .gz or .xz, read with care; any file written at one stroke. No group acts."""
 
 import gzip
 import lzma
@@ -6,6 +6,8 @@ import os
 import secrets
 import stat
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from intertwine.potentials.graph import GraphError, one_line
@@ -53,19 +55,29 @@ def write_text(path: Path, text: str) -> None:
         data = gzip.compress(data, mtime=0)
     elif path.suffix.lower() == ".xz":
         data = lzma.compress(data, preset=6 | lzma.PRESET_EXTREME)
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to; what is there at the end takes the place of `path`, unless an error came.
+
+    Raises:
+        GraphError: the file cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         try:
-            with open(temporary, "xb") as file:
-                file.write(data)
-                file.flush()
+            yield temporary
+            with open(temporary, "rb") as file:
                 os.fsync(file.fileno())
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise GraphError(
-            f"{one_line(path)}: cannot be written ({error.strerror}); check folder and free space."
+            f"{one_line(path)}: cannot be written ({error.strerror or error}); check folder and free space."
         ) from error
 
 
