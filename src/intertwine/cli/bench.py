@@ -10,7 +10,7 @@ from intertwine.cli.options import Quiet
 
 def bench(
     rows: Annotated[
-        list[str] | None, typer.Argument(metavar="[ROW]...", help="Which rows: A, A', B, B', C, E; all if none.")
+        list[str] | None, typer.Argument(metavar="[ROW]...", help="Which rows, as in docs/benchmarks.md; all if none.")
     ] = None,
     threads: Annotated[str, typer.Option(help="Numbers of threads: 1 by processor time, more by wall time.")] = "1,2",
     repeats: Annotated[int, typer.Option(min=1, help="Rounds in which every side takes its turn.")] = 9,

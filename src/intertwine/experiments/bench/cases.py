@@ -25,11 +25,14 @@ class Case:
     setting: str
     degree: int
     data: dict[str, Any]
+    name: str = ""
+    passes: tuple[str, ...] = ()
+    """What is timed of it; everything that its row names where empty."""
 
     @property
     def label(self) -> str:
         """How reports call it."""
-        return f"{self.setting} L = {self.degree}".strip()
+        return self.name or f"{self.setting} L = {self.degree}".strip()
 
 
 def full_products(degrees: Iterable[int]) -> tuple[Case, ...]:

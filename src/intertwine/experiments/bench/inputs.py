@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from intertwine.experiments.bench.cases import CUTOFF, RADIAL_BASIS, Case
+from intertwine.experiments.bench.systems import graph_inputs, system
 from intertwine.nn.radial import BesselBasis, PolynomialCutoff
 from intertwine.o3.gaunt import gaunt_factor
 from intertwine.o3.irreps import Irreps
@@ -20,7 +21,7 @@ def draw_inputs(row: str, case: Case, *, seed: int = 0) -> Arrays:
     `layer0`, `layer1`, ... of the radial network in place of `weight`. C and G3: `x`, `element`, `cotangent`; the
     weights are matched between the sides, see `matching`. G1: `x` and `y` `node dim channel`, G2: `x` and `edge`
     `edge 3`, `legs` `edge entry channel`, the weights of all legs one after the other; both: `factor` `path`, what
-    makes couplings a product of functions, and `cotangent`.
+    makes couplings a product of functions, and `cotangent`. D: a batch, see `graph_inputs`.
     """
     draw = np.random.default_rng(seed)
 
@@ -46,6 +47,8 @@ def draw_inputs(row: str, case: Case, *, seed: int = 0) -> Arrays:
         x = normal(data["nodes"], Irreps(data["irreps_in"]).dim, data["channels"])
         element = draw.integers(0, data["elements"], data["nodes"])
         return {"x": x, "element": element, "cotangent": normal(data["nodes"], dim_out, data["channels"])}
+    if row.startswith("D"):
+        return graph_inputs(system(data, seed))
     if row not in ("B", "B'"):
         return {}
     edges, nodes, channels = data["edges"], data["nodes"], data["channels"]

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from intertwine.experiments.bench import ours_gaunt
+from intertwine.experiments.bench import ours_gaunt, ours_models
 from intertwine.experiments.bench.cases import CUTOFF, RADIAL_BASIS
 from intertwine.experiments.bench.torch_passes import Pass, torch_passes
 from intertwine.nn.mlp import MLP
@@ -185,6 +185,9 @@ BUILDERS = {
     "B'": layer,
     "C": contraction,
     "C basis": contraction_basis,
+    "D": ours_models.potential,
+    "D'": ours_models.potential,
+    "D''": ours_models.potential,
     "E": decomposition,
     "G1": ours_gaunt.interaction,
     "G2": ours_gaunt.edge_convolution,

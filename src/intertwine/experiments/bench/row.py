@@ -65,6 +65,10 @@ class Row:
     """Fraction of the roofline promised for the forward pass, from degree 4 on."""
     memory: float | None = None
     """Fraction promised of the first peer's memory for forward and backward."""
+    memory_pass: str = "forward+backward"
+    """The pass whose memory is measured."""
+    memory_degrees: tuple[int, ...] = tuple(range(100))
+    """Cases whose memory is measured."""
     weighed: bool = False
     """Measure the memory of all sides, promise or not."""
     matched: Literal["", "same", "wider"] = ""

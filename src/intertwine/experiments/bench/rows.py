@@ -12,6 +12,7 @@ from intertwine.experiments.bench.cases import (
     gaunt_products,
 )
 from intertwine.experiments.bench.operations import OPERATIONS
+from intertwine.experiments.bench.potential_rows import POTENTIALS
 from intertwine.experiments.bench.row import NAME, BenchError, Goal, Row, Side
 
 E3NN = Side("e3nn", "torch", "e3nn_worker.py")
@@ -131,7 +132,9 @@ ROWS: tuple[Row, ...] = (
         slope_from=2,
         of_roofline=0.7,
     ),
+    *POTENTIALS,
     *OPERATIONS,
+    *POTENTIALS,
 )
 
 

@@ -78,7 +78,7 @@ def run_row(row: Row, options: Options, limits: dict[int, Limits], report: Repor
                 report(f"{row.key} {case.label}, {threads} threads: building")
                 built = team.build(case)
                 first_call.setdefault(case.label, built.first_call.get("forward", float("nan")))
-                for which in row.passes:
+                for which in case.passes or row.passes:
                     report(f"{row.key} {case.label}, {threads} threads: {which}")
                     entries.append(_entry(row, case, which, threads, team, built, options.budget, limits[threads]))
             versions |= team.versions
@@ -139,7 +139,7 @@ def _why(name: str, which: str, built: Built) -> str:
 def _memory(row: Row, cases, places: dict[str, Place | str], report: Report) -> list[Memory]:
     """Every side's, case by case, in processes that did nothing before."""
     found = []
-    for case in cases:
+    for case in (case for case in cases if case.degree in row.memory_degrees):
         bytes_, notes = {}, {}
         for side in row.sides:
             place = places[side.name]
@@ -164,7 +164,7 @@ def _bytes(row: Row, case: Case, side: Side, place: Place) -> int:
         data = {**case.data, "variant": side.variant}
         worker.receive()
         worker.ask({"do": "build", "row": row.key, "case": data, "inputs": folder, "outputs": "", "run": []})
-        return worker.ask({"do": "memory", "pass": "forward+backward"})["bytes"]
+        return worker.ask({"do": "memory", "pass": row.memory_pass})["bytes"]
 
 
 def _slopes(row: Row, entries: Sequence[Entry]) -> dict[str, dict[str, float]]:

@@ -43,7 +43,7 @@ def remarks(row: Row, result: Mapping[str, Any]) -> list[str]:
     for memory in result["memory"]:
         megabytes = ", ".join(f"{name} {size / 2**20:.0f} MiB" for name, size in memory["bytes"].items())
         words = "; ".join(f"{each.promise}: {each.words}" for each in judge_memory(row, memory))
-        found.append(f"memory of forward and backward, {memory['case']}: {megabytes or 'not measured'}. {words}")
+        found.append(f"memory of {row.memory_pass}, {memory['case']}: {megabytes or 'not measured'}. {words}")
     for where, exponents in result["slopes"].items():
         slopes = ", ".join(f"{name} {value:.1f}" for name, value in sorted(exponents.items()))
         found.append(f"time grows as L to the power, {where}: {slopes}. Expected: {row.asymptotic}")
