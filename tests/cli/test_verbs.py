@@ -41,7 +41,7 @@ def test_evaluate_prints_a_row_a_set_and_writes_the_numbers(workplace, tmp_path)
     assert result.exit_code == 0, result.output
     assert "cold" in result.stdout and "hot" in result.stdout
     numbers = json.loads((tmp_path / "e.json").read_text())
-    assert numbers["cold"]["force_rmse"] > 0
+    assert numbers["sets"]["cold"]["force_rmse"] > 0
 
 
 def test_relax_writes_the_structure_and_its_path(workplace, tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from intertwine.potentials.comparison import Comparison
 from intertwine.potentials.graph import GraphError
 from intertwine.potentials.page.charts import curve, learning_curves
 from intertwine.potentials.page.embedded import broad_side
@@ -18,11 +19,10 @@ from intertwine.potentials.report import (
     EnergyTrace,
     RelaxationPath,
     Report,
-    SetResult,
     Structure,
     plain,
-    readable,
 )
+from intertwine.potentials.set_result import SetResult, readable, together
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = [
@@ -38,7 +38,8 @@ def set_result(name: str, noise: float, structures: int = 30) -> SetResult:
     numbers = np.tile([8, 1, 1], structures)
     forces, energy = rng.normal(size=(len(numbers), 3)), rng.normal(size=structures)
     signs = np.where(rng.random(forces.shape) < 0.5, -1.0, 1.0)
-    return SetResult(name, energy, energy + noise / 10, forces, forces + noise * signs, numbers)
+    compared = Comparison(energy, energy + noise / 10), Comparison(forces, forces + noise * signs)
+    return SetResult(name, structures, *compared, numbers=numbers, force_structures=structures)
 
 
 @pytest.fixture(scope="module")
@@ -109,9 +110,9 @@ def test_metrics_are_the_known_errors_beside_their_baselines():
     metrics = result.metrics
     assert metrics["force_rmse"] == pytest.approx(50.0) == metrics["force_mae"]
     assert metrics["energy_rmse"] == pytest.approx(5.0)
-    assert metrics["force_rmse_predict_zero"] == pytest.approx(1000 * np.sqrt((result.forces**2).mean()))
-    assert metrics["energy_rmse_predict_mean"] == pytest.approx(1000 * result.energy.std())
-    assert list(result.element_force_rmse) == ["H", "O"]
+    assert metrics["force_rmse_predict_zero"] == pytest.approx(1000 * np.sqrt((result.forces.label**2).mean()))
+    assert metrics["energy_rmse_predict_mean"] == pytest.approx(1000 * result.energy.label.std())
+    assert list(result.element_errors) == ["H", "O"]
 
 
 def test_drift_is_the_slope_of_the_total_energy_and_not_of_its_parts(report):
@@ -145,28 +146,29 @@ def test_page_is_whole_and_asks_for_nothing_from_elsewhere(page):
     text = page.read_text("utf-8")
     outline = Outline(text)
     assert outline.headings[1:] == [
-        *("Accuracy", "Prediction and label", "Error by element", "Training", "Relaxation", "Molecular dynamics"),
-        "Configuration",
+        *("Accuracy", "Prediction and label", "Errors", "Error by element", "Training", "Relaxation"),
+        *("Molecular dynamics", "Configuration"),
     ]
-    assert outline.tags.count("svg") == 4 + 1 + 2 + 2 + 3
+    assert outline.tags.count("svg") == 4 + 3 + 1 + 2 + 2 + 3
     assert len(outline.ids) == len(set(outline.ids))
     assert all(link.startswith(("#", "data:")) for link in outline.links)
     references = set(re.findall(r"url\(#([^)]+)\)", text)) | {link[1:] for link in outline.links if link[0] == "#"}
     assert references <= set(outline.ids)
     assert not re.search(r"(?:@import|url\(['\"]?http|fetch\(|XMLHttpRequest|WebSocket)", text)
     assert "</script><b>" not in text and "train <x>" not in text
-    assert len(text) < 1_000_000
+    assert len(text) < 1_200_000
 
 
 def test_every_number_of_the_tables_stands_in_the_json(page, report):
     outline = Outline(page.read_text("utf-8"))
     data = json.loads(outline.json)
     assert data["summary"] == report.summary and data["title"] == report.title
-    numbers = [value for result in data["sets"] for value in result["metrics"].values()]
-    numbers += [value for result in data["sets"] for value in result["element_force_rmse"].values()]
+    numbers = [value for result in data["sets"] for value in result.values() if isinstance(value, float)]
+    numbers += [each["force_rmse"] for result in data["sets"] for each in result["elements"].values()]
+    fits = {f"{result[name]:.4f}" for result in data["sets"] for name in ("energy_r2", "force_r2")}
     written = {plain(value) for value in numbers} | {str(result["structures"]) for result in data["sets"]}
     shown = [cell for cell in outline.cells if re.fullmatch(r"-?\d+(\.\d+)?", cell)]
-    assert len(shown) == 2 * 2 * 4 + 2 * 2 + 1 and set(shown) <= written | {"8"}
+    assert len(shown) == 2 * 2 * 6 + 2 * 2 + 1 and set(shown) <= written | fits | {"8"}
     assert data["structures"][0]["bonds"] == [[0, 1], [0, 2]]
 
 
@@ -197,7 +199,7 @@ def test_colours_follow_the_scheme_of_the_page(page):
 def test_a_part_alone_makes_a_page_without_the_other_sections(report, tmp_path, part):
     write_report(tmp_path / "page.html", Report("One part", **{part: getattr(report, part)}))
     outline = Outline((tmp_path / "page.html").read_text("utf-8"))
-    sections = {"sets": 3, "structures": 0}
+    sections = {"sets": 4, "structures": 0}
     assert outline.tags.count("section") == sections.get(part, 1)
     assert outline.tags.count("canvas") == (part == "structures")
 
@@ -210,8 +212,31 @@ def test_same_report_gives_the_same_page(page, report, tmp_path):
 def test_numbers_that_are_not_finite_are_refused_by_name():
     with pytest.raises(GraphError, match=r"fmax of the relaxation holds a number that is not finite"):
         RelaxationPath(np.array([1.0, 2.0]), np.array([1.0, np.nan]))
-    with pytest.raises(GraphError, match=r"energy of set 'a' is empty"):
-        SetResult("a", *(np.zeros(0),) * 2, *(np.zeros((0, 3)),) * 2, np.zeros(0, dtype=int))
+    with pytest.raises(GraphError, match="label is empty"):
+        Comparison(np.zeros(0), np.zeros(0))
+    with pytest.raises(GraphError, match="predicted holds a number that is not finite"):
+        Comparison(np.zeros(2), np.array([1.0, np.nan]))
+
+
+def test_many_sets_are_drawn_as_one_and_listed_one_by_one(tmp_path):
+    results = [set_result(f"set_{index}", 0.01 * (index + 1)) for index in range(9)]
+    write_report(tmp_path / "page.html", Report("Many", sets=results))
+    outline = Outline((tmp_path / "page.html").read_text("utf-8"))
+    assert outline.tags.count("svg") == 2 + 3 + 1
+    assert sum(cell.startswith("set ") for cell in outline.cells) == 2 * 9
+    whole = together(results, "all")
+    mean = np.sqrt(np.mean([result.metrics["force_rmse"] ** 2 for result in results]))
+    assert whole.metrics["force_rmse"] == pytest.approx(mean) and whole.structures == 270
+
+
+def test_a_set_with_a_stress_alone_has_its_own_sentence_table_and_charts(tmp_path):
+    label = np.random.default_rng(0).normal(size=(12, 3, 3)) / 100
+    result = SetResult("strained", 12, None, None, Comparison(label, label + 0.001))
+    report = Report("Stress", sets=[result, SetResult("bare", 3, None, None)])
+    assert report.summary == ["Stress error at strained: 1.00 meV/Å³, 9.6 times better than predicting zero."]
+    write_report(tmp_path / "page.html", report)
+    text = (tmp_path / "page.html").read_text("utf-8")
+    assert "Stress, meV/Å³" in text and "label (meV/Å³)" in text and "Error by element" not in text
 
 
 def test_broad_side_is_a_rotation_that_lays_the_long_axis_to_the_right():
@@ -273,7 +298,7 @@ def test_page_opens_in_a_browser_without_complaint_and_draws_turns_and_plays(pag
     assert re.search(r'<html[^>]*data-ready="yes"', dom)
     assert int(re.search(r'data-drawn="(\d+)"', dom)[1]) > 1000
     told = json.loads(re.search(r'data-told="([^"]*)"', dom)[1].replace("&quot;", '"'))
-    assert len(told["widths"]) == 12 and min(told["widths"]) > 200 and min(told["marks"]) > 10
+    assert len(told["widths"]) == 15 and min(told["widths"]) > 200 and min(told["marks"]) > 10
     assert told["overflow"] <= 0
     assert told["turned"]
     assert re.fullmatch(r"frame [23] of 3", told["played"])

@@ -19,8 +19,9 @@ from intertwine.potentials.page.page import write_report
 from intertwine.potentials.potential import Potential
 from intertwine.potentials.readers import read
 from intertwine.potentials.relax import Relaxation, relax
-from intertwine.potentials.report import Report, SetResult, Structure
+from intertwine.potentials.report import Report, Structure
 from intertwine.potentials.saved import save_potential
+from intertwine.potentials.set_result import SetResult
 from intertwine.training.history import History
 from intertwine.training.plan import TrainingPlan
 from intertwine.training.progress import Progress

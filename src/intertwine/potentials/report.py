@@ -5,12 +5,14 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 
 import numpy as np
-from ase.data import chemical_symbols, covalent_radii
+from ase.data import covalent_radii
 from jaxtyping import Float, Int
 from scipy.spatial import KDTree
 
 from intertwine.potentials.graph import GraphError
+from intertwine.potentials.set_result import NAMES, SetResult
 
+SHOWN_UNITS = {"energy": "meV/atom", "forces": "meV/Å", "stress": "meV/Å³"}
 BOND_REACH = 1.25  # atoms nearer than this times the sum of their covalent radii are drawn as bonded
 
 
@@ -25,57 +27,6 @@ def require_numbers(part: object, name: str) -> None:
         if isinstance(value, np.ndarray) and (value.size == 0 or not np.isfinite(value).all()):
             found = "is empty" if value.size == 0 else "holds a number that is not finite"
             raise GraphError(f"report: {field_.name} of {name} {found}; leave this part out or look at the run")
-
-
-@dataclass(frozen=True, eq=False)
-class SetResult:
-    """Labels of one set of structures, and what the potential made of them."""
-
-    name: str
-    """As in the data, "test_300K"; shown as "300 K"."""
-    energy: Float[np.ndarray, "graph"]
-    """Labels, eV/atom."""
-    predicted_energy: Float[np.ndarray, "graph"]
-    """eV/atom."""
-    forces: Float[np.ndarray, "node 3"]
-    """Labels, eV/A."""
-    predicted_forces: Float[np.ndarray, "node 3"]
-    """eV/A."""
-    numbers: Int[np.ndarray, "node"]
-    """Atomic numbers."""
-    mean_energy: float | None = None
-    """What the baseline predicts for every structure, eV/atom: the mean of the training set, or None: of this set."""
-
-    def __post_init__(self) -> None:
-        require_numbers(self, f"set {self.name!r}")
-
-    @cached_property
-    def title(self) -> str:
-        """The name for readers."""
-        return readable(self.name)
-
-    @cached_property
-    def metrics(self) -> dict[str, float]:
-        """Errors and baselines in meV/atom (energy) and meV/A (forces); RMSE and MAE run over Cartesian components."""
-        energy = 1000 * (self.predicted_energy - self.energy)
-        forces = 1000 * (self.predicted_forces - self.forces)
-        mean = self.energy.mean() if self.mean_energy is None else self.mean_energy
-        return {
-            "energy_rmse": rms(energy),
-            "energy_mae": float(np.abs(energy).mean()),
-            "energy_rmse_predict_mean": rms(1000 * (self.energy - mean)),
-            "force_rmse": rms(forces),
-            "force_mae": float(np.abs(forces).mean()),
-            "force_rmse_predict_zero": rms(1000 * self.forces),
-        }
-
-    @cached_property
-    def element_force_rmse(self) -> dict[str, float]:
-        """Force RMSE of each element, meV/A, light elements first."""
-        error = 1000 * (self.predicted_forces - self.forces)
-        return {
-            chemical_symbols[number]: rms(error[self.numbers == number]) for number in np.unique(self.numbers).tolist()
-        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,11 +122,7 @@ class Report:
     @cached_property
     def summary(self) -> list[str]:
         """The result in words, one sentence each."""
-        sentences = []
-        for result in self.sets:
-            error, zero = result.metrics["force_rmse"], result.metrics["force_rmse_predict_zero"]
-            better = f", {zero / error:.2g} times better than predicting zero" if 0 < error < zero else ""
-            sentences.append(f"Force error at {result.title}: {plain(error)} meV/Å{better}.")
+        sentences = [judgement(result) for result in self.sets if result.errors]
         if self.relaxation is not None:
             steps, force = len(self.relaxation.energy) - 1, 1000 * self.relaxation.fmax[-1]
             verb = "Relaxed" if self.relaxation.converged else "Not relaxed"
@@ -186,12 +133,6 @@ class Report:
         return sentences
 
 
-def readable(name: str) -> str:
-    """A set's name for readers: "test_300K" is "300 K", other names keep their words."""
-    words = name.removeprefix("test_").replace("_", " ")
-    return f"{words[:-1]} K" if words.endswith("K") and words[:-1].replace(".", "", 1).isdigit() else words
-
-
 def plain(value: float) -> str:
     """Three significant digits, never an exponent: 1234, 45.2, 0.0123."""
     if not np.isfinite(value) or value == 0:
@@ -200,6 +141,10 @@ def plain(value: float) -> str:
     return f"{value:.{digits}f}"
 
 
-def rms(values: Float[np.ndarray, "*any"]) -> float:
-    """Root mean square over everything."""
-    return float(np.sqrt(np.mean(values**2)))
+def judgement(result: SetResult) -> str:
+    """The error of a set in a sentence: of its forces, or of what else has labels."""
+    quantity = next(name for name in ("forces", "energy", "stress") if name in result.errors)
+    error, baseline = result.errors[quantity].rmse, result.errors[quantity].baseline
+    constant = "the mean" if quantity == "energy" else "zero"
+    better = f", {baseline / error:.2g} times better than predicting {constant}" if 0 < error < baseline else ""
+    return f"{NAMES[quantity].capitalize()} error at {result.title}: {plain(error)} {SHOWN_UNITS[quantity]}{better}."

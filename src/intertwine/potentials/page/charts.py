@@ -91,6 +91,45 @@ def density(
     return picture
 
 
+def histogram(name: str, title: str, errors: Mapping[str, Float[np.ndarray, "_"]], unit: str) -> Panel:
+    """Share of the errors in each bin, a line a set, on a logarithmic axis; the outermost 0.2 % are left out."""
+    reach = max(float(np.percentile(np.abs(values), 99.8)) for values in errors.values()) or 1.0
+    edges = np.linspace(-reach, reach, 1 + min(60, max(10, int(max(map(len, errors.values())) ** 0.5))))
+
+    def plot(axes: Axes) -> None:
+        for (key, values), colour in zip(errors.items(), SERIES):
+            share = 100 * np.histogram(values, edges)[0] / len(values)
+            axes.stairs(np.where(share > 0, share, np.nan), edges, color=colour, label=key, baseline=None)
+        log_axis(axes)
+        axes.set(xlabel=f"error ({unit})", ylabel="share (%)", xlim=(-reach, reach))
+        legend_above(axes)
+
+    return draw(name, title, plot)
+
+
+def error_by_size(
+    name: str, title: str, sizes: Mapping[str, tuple[Float[np.ndarray, "node"], Float[np.ndarray, "node"]]]
+) -> Panel:
+    """Root mean square error of the forces in ten groups of equal number, against the size of the force, eV/A."""
+
+    def plot(axes: Axes) -> None:
+        for (key, (force, error)), colour, dash in zip(sizes.items(), SERIES, DASHES):
+            order = np.array_split(force.argsort(), min(10, len(force)))
+            middle = [float(np.median(force[group])) for group in order]
+            length = [1000 * float(np.sqrt((error[group] ** 2).mean())) for group in order]
+            axes.plot(middle, length, color=colour, linestyle=dash, marker="o", markersize=2.5, label=key)
+        axes.set(xlabel="length of the force (eV/Å)", ylabel="error (meV/Å)", ylim=(0, None))
+        legend_above(axes)
+
+    return draw(name, title, plot)
+
+
+def legend_above(axes: Axes) -> None:
+    """A legend clear of the lines, in rows of two or three."""
+    columns = 2 if len(axes.get_legend_handles_labels()[0]) in (2, 4) else 3
+    axes.legend(ncols=columns, loc="lower left", bbox_to_anchor=(0, 1), handlelength=1.2)
+
+
 def element_bars(errors: Mapping[str, Mapping[str, float]]) -> Panel:
     """Force error of every element, a bar for each set: errors[set][element] in meV/A."""
     elements = list(dict.fromkeys(element for by_element in errors.values() for element in by_element))
@@ -105,7 +144,7 @@ def element_bars(errors: Mapping[str, Mapping[str, float]]) -> Panel:
         axes.set_xticks(range(len(elements)), elements)
         axes.grid(axis="x", visible=False)
         axes.set_ylabel("force RMSE (meV/Å)")
-        axes.legend(ncols=min(3, len(errors)), loc="lower left", bbox_to_anchor=(0, 1), handlelength=1.2)
+        legend_above(axes)
 
     return draw("element-force", "Force error by element", plot, size=(max(3.7, 0.3 * len(elements) + 1), 2.6))
 
@@ -146,7 +185,7 @@ def dynamics(
         for (name, energy), colour in zip((("potential", potential), ("kinetic", kinetic), ("total", total)), SERIES):
             axes.plot(time, 1000 * (energy - energy[0]), color=colour, label=name, linewidth=1.0)
         axes.set(xlabel="time (fs)", ylabel="change (meV/atom)")
-        axes.legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1), handlelength=1.2)
+        legend_above(axes)
 
     def plot_total(axes: Axes) -> None:
         line = 1000 * drift * (time - time.mean()) / 1000 + 1000 * (total - total[0]).mean()

@@ -9,7 +9,9 @@ from ase.data import chemical_symbols, covalent_radii
 from ase.data.colors import jmol_colors
 from jaxtyping import Float
 
-from intertwine.potentials.report import Report, SetResult, Structure
+from intertwine.potentials.report import Report, Structure
+from intertwine.potentials.set_result import SetResult
+from intertwine.potentials.tables import numbers
 
 HIDDEN_COLOURS = {1: "#e8e8e8", 6: "#6e747b"}  # jmol's white hydrogen and pale carbon vanish on paper
 
@@ -38,16 +40,14 @@ def arrays(part: object) -> dict[str, object]:
 
 
 def of_set(result: SetResult) -> dict[str, object]:
-    """Energies and all errors; single forces are left out, they are drawn only."""
+    """Energies and all errors; single forces and stresses are left out, they are drawn only."""
+    energy = result.energy
     return {
         "name": result.name,
         "title": result.title,
-        "structures": len(result.energy),
-        "atoms": len(result.numbers),
-        "metrics": result.metrics,
-        "element_force_rmse": result.element_force_rmse,
-        "energy": result.energy,
-        "predicted_energy": result.predicted_energy,
+        **numbers(result),
+        "energy": energy and energy.label,
+        "predicted_energy": energy and energy.predicted,
     }
 
 

@@ -10,6 +10,7 @@ from intertwine import __version__
 from intertwine.potentials.page.embedded import embedded
 from intertwine.potentials.page.sections import (
     accuracy,
+    distributions,
     dynamics,
     elements,
     learning,
@@ -34,8 +35,8 @@ def write_report(path: Path | str, report: Report) -> None:
 def render(report: Report) -> str:
     """The page as text."""
     here = files("intertwine.potentials.page")
-    parts = [opening(report), accuracy(report), parity(report), elements(report), learning(report)]
-    parts += [relaxation(report), dynamics(report), configuration(report)]
+    parts = [opening(report), accuracy(report), parity(report), distributions(report)]
+    parts += [elements(report), learning(report), relaxation(report), dynamics(report), configuration(report)]
     return Template(here.joinpath("page.html").read_text("utf-8")).substitute(
         title=escape(report.title),
         version=__version__,

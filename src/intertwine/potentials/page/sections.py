@@ -4,9 +4,17 @@ import re
 from collections.abc import Sequence
 from html import escape
 
+import numpy as np
+
 from intertwine.potentials.page import charts
 from intertwine.potentials.page.panel import Panel
-from intertwine.potentials.report import Report, plain
+from intertwine.potentials.report import SHOWN_UNITS, Report, plain
+from intertwine.potentials.set_result import SetResult, together
+
+AXES = {"energy": ("meV/atom", 0.001), "forces": ("eV/Å", 1.0), "stress": ("meV/Å³", 0.001)}
+"""Units of the axes of each quantity, and their size in eV, A and atoms."""
+MANY = 6
+"""More sets than this are drawn as one."""
 
 
 def section(title: str, words: str, content: str) -> str:
@@ -16,7 +24,9 @@ def section(title: str, words: str, content: str) -> str:
 
 def prose(words: str) -> str:
     """Text as HTML, in which a number and its unit stay on one line."""
-    return re.sub(r"[-+\d.]+ (meV/(Å|atom per ps|atom)|meV|ps|K)\b", r'<span class="unit">\g<0></span>', escape(words))
+    return re.sub(
+        r"[-+\d.]+ (meV/(Å³|Å|atom per ps|atom)|meV|ps|K)\b", r'<span class="unit">\g<0></span>', escape(words)
+    )
 
 
 def figures(panels: Sequence[Panel]) -> str:
@@ -41,55 +51,54 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]], *, caption: str
 
 def accuracy(report: Report) -> str:
     """Errors of every set beside what no model at all would reach."""
-    if not report.sets:
+    tables = []
+    for quantity, unit in SHOWN_UNITS.items():
+        constant = "mean" if quantity == "energy" else "zero"
+        rows = []
+        for result in report.sets:
+            errors = result.errors.get(quantity)
+            if errors is not None:
+                fit = None if errors.r2 is None else f"{errors.r2:.4f}"
+                count = result.labelled[quantity]
+                rows.append([result.title, count, errors.rmse, errors.mae, errors.max, fit, errors.baseline])
+        head = ["Set", "Structures", "RMSE", "MAE", "largest", "R²", f"predict {constant}"]
+        if rows:
+            tables.append(table(head, rows, caption=f"{quantity.capitalize()}, {unit}", strong=2))
+    if not tables:
         return ""
-    energies, forces = (
-        [
-            [result.title, len(result.energy), *(result.metrics[f"{kind}_{column}"] for column in columns)]
-            for result in report.sets
-        ]
-        for kind, columns in (
-            ("energy", ("rmse", "mae", "rmse_predict_mean")),
-            ("force", ("rmse", "mae", "rmse_predict_zero")),
-        )
-    )
     return section(
         "Accuracy",
-        "Root mean square and mean absolute errors. The last column is the root mean square error of a model that "
-        "predicts the mean energy, or no forces.",
-        '<div class="tables">'
-        + table(["Set", "Structures", "RMSE", "MAE", "predict mean"], energies, caption="Energy, meV/atom", strong=2)
-        + table(["Set", "Structures", "RMSE", "MAE", "predict zero"], forces, caption="Forces, meV/Å", strong=2)
-        + "</div>",
+        "Root mean square, mean absolute and largest errors, and the share of the variance that is explained. The last "
+        "column is the root mean square error of a model that predicts the mean energy, or no forces.",
+        f'<div class="tables">{"".join(tables)}</div>',
     )
+
+
+def shown(report: Report) -> list[SetResult]:
+    """The sets to draw one by one; when there are too many for that, all of them as one."""
+    labelled = [result for result in report.sets if result.errors]
+    return labelled if len(labelled) <= MANY else [together(labelled, f"all {len(labelled)} sets")]
 
 
 def parity(report: Report) -> str:
-    """Prediction against label, energies and forces of every set."""
+    """Prediction against label of every quantity and set."""
     panels = []
-    for index, result in enumerate(report.sets):
-        centre = result.energy.mean()
-        panels.append(
-            charts.parity(
-                f"parity-energy-{index}",
-                f"Energy, {result.title}",
-                1000 * (result.energy - centre),
-                1000 * (result.predicted_energy - centre),
-                unit="meV/atom",
-                note=f"RMSE {plain(result.metrics['energy_rmse'])} meV/atom",
+    for quantity, (unit, size) in AXES.items():
+        for index, result in enumerate(shown(report)):
+            compared = getattr(result, quantity)
+            if compared is None:
+                continue
+            centre = compared.label.mean() if quantity == "energy" else 0.0
+            panels.append(
+                charts.parity(
+                    f"parity-{quantity}-{index}",
+                    f"{quantity.capitalize()}, {result.title}",
+                    ((compared.label - centre) / size).ravel(),
+                    ((compared.predicted - centre) / size).ravel(),
+                    unit=unit,
+                    note=f"RMSE {plain(result.errors[quantity].rmse)} {SHOWN_UNITS[quantity]}",
+                )
             )
-        )
-    for index, result in enumerate(report.sets):
-        panels.append(
-            charts.parity(
-                f"parity-force-{index}",
-                f"Forces, {result.title}",
-                result.forces.ravel(),
-                result.predicted_forces.ravel(),
-                unit="eV/Å",
-                note=f"RMSE {plain(result.metrics['force_rmse'])} meV/Å",
-            )
-        )
     words = (
         "Energies are counted from the mean label of their set. Forces are Cartesian components, in stronger colour "
         "where more of them fall."
@@ -97,11 +106,40 @@ def parity(report: Report) -> str:
     return section("Prediction and label", words, figures(panels)) if panels else ""
 
 
+def distributions(report: Report) -> str:
+    """How the errors spread: a histogram for each quantity, a line a set."""
+    panels = []
+    for quantity, unit in SHOWN_UNITS.items():
+        errors = {
+            result.title: 1000 * compared.error.ravel()
+            for result in shown(report)
+            if (compared := getattr(result, quantity)) is not None
+        }
+        if errors:
+            panels.append(charts.histogram(f"errors-{quantity}", f"{quantity.capitalize()} errors", errors, unit))
+    sizes = {
+        result.title: (np.linalg.norm(result.forces.label, axis=1), np.linalg.norm(result.forces.error, axis=1))
+        for result in shown(report)
+        if result.forces is not None
+    }
+    if sizes:
+        panels.append(charts.error_by_size("errors-by-size", "Force error by size of the force", sizes))
+    words = (
+        "Predicted minus label; straight flanks on the logarithmic axis are heavier than those of a Gaussian. The last "
+        "chart tells small from large forces: the root mean square length of the error of atoms with similar forces."
+    )
+    return section("Errors", words, figures(panels)) if panels else ""
+
+
 def elements(report: Report) -> str:
     """Force error by element, as bars and as numbers."""
-    if not report.sets:
+    errors = {
+        result.title: {element: each.rmse for element, each in result.element_errors.items()}
+        for result in shown(report)
+        if result.element_errors
+    }
+    if not errors:
         return ""
-    errors = {result.title: result.element_force_rmse for result in report.sets}
     symbols = list(dict.fromkeys(symbol for by_element in errors.values() for symbol in by_element))
     rows = [[symbol, *(errors[name].get(symbol) for name in errors)] for symbol in symbols]
     numbers = table(["Element", *errors], rows)
