@@ -6,7 +6,7 @@ import torch
 
 from intertwine.nn.gate import Gate
 from intertwine.nn.grid_mlp import GridMLP
-from intertwine.nn.linear import Linear
+from intertwine.nn.linear import Linear, SharedLinear
 from intertwine.nn.norm import RMSNorm
 from intertwine.nn.sphere_activation import SphereActivation
 from intertwine.o3.grid import gauss_legendre
@@ -115,6 +115,7 @@ PER_NODE = {"channels": 2, "others": of_two_elements, "batches": [(0,), (5,)]}
 LAYERS = {
     "linear": (partial(Linear, "0e+2x1o+2e", "2x1o+0e", 2, 3), "0e+2x1o+2e", "2x1o+0e", {"channels": 2}),
     "linear, reordered": (partial(Linear, "1o+0e", "1o+0e+1o", 2, 2), "1o+0e", "1o+0e+1o", {"channels": 2}),
+    "shared linear": (partial(SharedLinear, "2x0e+1o+2e", "1o+2x0e", 2, 3), "2x0e+1o+2e", "1o+2x0e", {"channels": 2}),
     "gate": (partial(Gate, "0e+0o+1o+0e+2e"), "3x0e+0e+0o+1o+0e+2e", "0e+0o+1o+0e+2e", {"channels": 3}),
     "gate, scalars": (partial(Gate, "2x0e"), "2x0e", "2x0e", {"channels": 3}),
     "rms norm": (partial(RMSNorm, "0e+1e+2o", 3), "0e+1e+2o", "0e+1e+2o", {"channels": 3}),

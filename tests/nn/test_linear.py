@@ -8,7 +8,7 @@ from e3nn import o3 as e3nn
 
 from intertwine.groups.classical import O
 from intertwine.groups.error import equivariance_error, relative_error
-from intertwine.nn.linear import Linear
+from intertwine.nn.linear import Linear, SharedLinear
 from intertwine.o3.irreps import Irreps, IrrepsError
 from intertwine.o3.layout import from_e3nn, to_e3nn
 from intertwine.o3.representation import IrrepsRepresentation
@@ -74,3 +74,20 @@ def test_refuses_what_no_linear_map_can_make():
         Linear("0e+1o", "0e+1e", 2, 2)
     with pytest.raises(IrrepsError, match="at least one irrep"):
         Linear("0e+1o", "", 2, 2)
+
+
+def test_a_shared_matrix_is_linear_with_the_same_weights_for_every_irrep_copies_counted_from_the_last():
+    shared = SharedLinear("2x0e+1o+2e", "1o+2x0e+2e", 3, 2).double()
+    linear = Linear("2x0e+1o+2e", "1o+2x0e+2e", 3, 2).double()
+    with torch.no_grad():
+        for weight in linear.weights:
+            weight.copy_(shared.weight[-weight.shape[0] :, -weight.shape[1] :])
+    x = random(5, 10, 3)
+    assert torch.equal(shared(x), linear(x))
+    assert [weight.shape for weight in linear.weights] == [(6, 4), (3, 2), (3, 2)]
+    assert shared.weight.shape == (6, 4) and sum(each.numel() for each in shared.parameters()) == 24
+
+
+def test_a_shared_matrix_refuses_what_linear_does():
+    with pytest.raises(IrrepsError, match="SharedLinear: irreps_out 0e\\+1e holds 1e"):
+        SharedLinear("0e+1o", "0e+1e", 2, 2)

@@ -1,11 +1,12 @@
 """Layers: maps of one feature, on the axis where their group leaves them free."""
 
 from intertwine.nn.aliasing import AliasingReport, aliasing_report
+from intertwine.nn.edge_softmax import edge_softmax
 from intertwine.nn.from_e3nn import from_e3nn, weights_from_e3nn
 from intertwine.nn.fully_connected import FullyConnected
 from intertwine.nn.gate import Gate
 from intertwine.nn.grid_mlp import GridMLP
-from intertwine.nn.linear import Linear
+from intertwine.nn.linear import Linear, SharedLinear
 from intertwine.nn.mlp import MLP
 from intertwine.nn.norm import RMSNorm, invariant_norm
 from intertwine.nn.radial import BesselBasis, GaussianBasis, PolynomialCutoff, RadialMLP
@@ -27,10 +28,12 @@ __all__ = [
     "RMSNorm",
     "RadialMLP",
     "RadialTable",
+    "SharedLinear",
     "SphereActivation",
     "TabulatedConvolution",
     "TrainableCutoff",
     "aliasing_report",
+    "edge_softmax",
     "from_e3nn",
     "invariant_norm",
     "weights_from_e3nn",

@@ -1,5 +1,7 @@
 """Mixing of channels: the linear maps that commute with O(3); the group acts on `dim`, the weights on `channel`."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from math import sqrt
 
 import torch
@@ -9,8 +11,45 @@ from torch import Tensor, nn
 from intertwine.o3.irreps import Irrep, Irreps, IrrepsError
 
 
-class Linear(nn.Module):
-    r"""The general equivariant linear map: one matrix per irrep over its copies and channels (Schur's lemma).
+class ChannelMixing(nn.Module, ABC):
+    """A linear map that commutes with O(3): for each irrep a matrix over its copies and channels (Schur's lemma).
+
+    Raises:
+        IrrepsError: irreps_out holds an irrep that irreps_in lacks, or nothing at all.
+    """
+
+    def __init__(self, irreps_in: Irreps | str, irreps_out: Irreps | str, channels_in: int, channels_out: int):
+        super().__init__()
+        name = type(self).__name__
+        self.irreps_in, self.irreps_out = Irreps(irreps_in), Irreps(irreps_out)
+        kinds = sorted(set(self.irreps_out))
+        if not kinds:
+            raise IrrepsError(f"{name}: expected at least one irrep in irreps_out, came none from {self.irreps_in}.")
+        for ir in kinds:
+            if ir not in self.irreps_in:
+                raise IrrepsError(
+                    f"{name}: irreps_out {self.irreps_out} holds {ir}, which irreps_in {self.irreps_in} lacks. "
+                    f"A linear map cannot make it; drop it, or multiply features first."
+                )
+        self.blocks = [_Block(self.irreps_in, self.irreps_out, ir, channels_in, channels_out) for ir in kinds]
+        slices = [where for ir in kinds for where in _slices(self.irreps_out, ir)]
+        order = torch.cat([torch.arange(where.start, where.stop) for where in slices]).argsort()
+        self.in_order = bool((order == torch.arange(len(order))).all())
+        self.register_buffer("order", order, persistent=False)
+
+    @abstractmethod
+    def matrices(self) -> Iterable[Tensor]:
+        """The matrix of each kind of irrep, in order."""
+
+    def forward(self, x: Float[Tensor, "*batch dim_in channel_in"]) -> Float[Tensor, "*batch dim_out channel_out"]:
+        """Mix the channels of every irrep."""
+        mixed = [block(x, matrix) for block, matrix in zip(self.blocks, self.matrices(), strict=True)]
+        y = torch.cat(mixed, dim=-2)
+        return y if self.in_order else y.index_select(-2, self.get_buffer("order"))
+
+
+class Linear(ChannelMixing):
+    r"""The general equivariant linear map: one matrix per irrep over its copies and channels.
 
         y[a, m, k] = sum over copies b and channels c of  x[b, m, c] weight[b, c, a, k] / sqrt(copies * channels)
 
@@ -30,41 +69,58 @@ class Linear(nn.Module):
     """
 
     def __init__(self, irreps_in: Irreps | str, irreps_out: Irreps | str, channels_in: int, channels_out: int):
-        super().__init__()
-        self.irreps_in, self.irreps_out = Irreps(irreps_in), Irreps(irreps_out)
-        kinds = sorted(set(self.irreps_out))
-        if not kinds:
-            raise IrrepsError(f"Linear: expected at least one irrep in irreps_out, came none from {self.irreps_in}.")
-        for ir in kinds:
-            if ir not in self.irreps_in:
-                raise IrrepsError(
-                    f"Linear: irreps_out {self.irreps_out} holds {ir}, which irreps_in {self.irreps_in} lacks. "
-                    f"A linear map cannot make it; drop it, or multiply features first."
-                )
-        self.blocks = [_Block(self.irreps_in, self.irreps_out, ir, channels_in, channels_out) for ir in kinds]
+        super().__init__(irreps_in, irreps_out, channels_in, channels_out)
         self.weights = nn.ParameterList(torch.randn(block.weight_shape) for block in self.blocks)
-        slices = [where for ir in kinds for where in _slices(self.irreps_out, ir)]
-        order = torch.cat([torch.arange(where.start, where.stop) for where in slices]).argsort()
-        self.in_order = bool((order == torch.arange(len(order))).all())
-        self.register_buffer("order", order, persistent=False)
 
-    def forward(self, x: Float[Tensor, "*batch dim_in channel_in"]) -> Float[Tensor, "*batch dim_out channel_out"]:
-        """Mix the channels of every irrep."""
-        y = torch.cat([block(x, weight) for block, weight in zip(self.blocks, self.weights, strict=True)], dim=-2)
-        return y if self.in_order else y.index_select(-2, self.get_buffer("order"))
+    def matrices(self) -> Iterable[Tensor]:
+        """A parameter for each kind."""
+        return self.weights
+
+
+class SharedLinear(ChannelMixing):
+    r"""`Linear` with the same matrix for all irreps: mixing that cannot tell degrees apart.
+
+        y[a, m, k] = sum over copies b and channels c of  x[b, m, c] weight[b, c, a, k] / sqrt(copies * channels)
+
+    where copies are counted from the last, so that in "2x0e+1o" the second 0e has the matrix of the 1o, and the first
+    one has its own. A fraction of the weights; the map is as exactly equivariant. Also known as: PS-Linear.
+
+    Shapes: x `*batch dim_in channel_in`, result `*batch dim_out channel_out`.
+
+    Raises:
+        IrrepsError: irreps_out holds an irrep that irreps_in lacks, or nothing at all.
+
+    Example:
+        >>> layer = SharedLinear("0e+1o+2e", "0e+1o+2e", 8, 16)
+        >>> layer(torch.randn(5, 9, 8)).shape, layer.weight.numel() == 8 * 16
+        (torch.Size([5, 9, 16]), True)
+
+    Reference: Lin et al., 2025, Tensor Decomposition Networks for Fast Machine Learning Interatomic Potential
+    Computations, section 3.
+    """
+
+    def __init__(self, irreps_in: Irreps | str, irreps_out: Irreps | str, channels_in: int, channels_out: int):
+        super().__init__(irreps_in, irreps_out, channels_in, channels_out)
+        rows, columns = (max(sizes) for sizes in zip(*[block.weight_shape for block in self.blocks]))
+        self.weight = nn.Parameter(torch.randn(rows, columns))
+
+    def matrices(self) -> Iterable[Tensor]:
+        """The part of the only parameter that each kind has copies for."""
+        for rows, columns in (block.weight_shape for block in self.blocks):
+            yield self.weight[-rows:, -columns:]
 
 
 class _Block:
-    """The part of a `Linear` that maps the copies of one irrep: which rows it reads, and how its weight is laid out."""
+    """The part of a map that mixes the copies of one irrep: which rows it reads, and how its matrix is laid out."""
 
     def __init__(self, irreps_in: Irreps, irreps_out: Irreps, ir: Irrep, channels_in: int, channels_out: int):
-        self.dim, self.copies_in, self.copies_out = ir.dim, irreps_in.count(ir), irreps_out.count(ir)
-        self.weight_shape = (self.copies_in * channels_in, self.copies_out * channels_out)
+        self.copies_out = irreps_out.count(ir)
+        self.weight_shape = (irreps_in.count(ir) * channels_in, self.copies_out * channels_out)
         self.slices = _slices(irreps_in, ir)
 
     def __call__(self, x: Tensor, weight: Tensor) -> Tensor:
         copies = [x[..., where, :] for where in self.slices]
-        x = copies[0] if self.copies_in == 1 else torch.cat(copies, dim=-1)
+        x = copies[0] if len(copies) == 1 else torch.cat(copies, dim=-1)
         y = x @ (weight / sqrt(self.weight_shape[0]))
         return y if self.copies_out == 1 else torch.cat(y.chunk(self.copies_out, dim=-1), dim=-2)
 
