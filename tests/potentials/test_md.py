@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from ase import Atoms, units
 from ase.build import bulk
+from ase.constraints import FixAtoms, FixBondLength
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from lennard_jones import argon
 
@@ -60,11 +61,71 @@ def test_a_molecule_starts_without_drifting_or_turning():
     assert np.abs(run.atoms.get_angular_momentum()).max() < 1e-10
 
 
-def test_the_bath_sets_the_temperature():
+@pytest.mark.parametrize(
+    "bath",
+    [
+        {"ensemble": "nvt", "friction": 0.04},
+        {"ensemble": "nvt", "thermostat": "nose-hoover"},
+        {"ensemble": "npt", "relaxation": 200.0, "breathing": 1000.0},
+    ],
+    ids=["langevin", "nose-hoover", "npt"],
+)
+def test_the_bath_sets_the_temperature_and_the_sum_with_its_energy_is_conserved(bath):
+    run = simulate(argon(), crystal(), steps=500, timestep=8.0, temperature=40.0, record_every=2, **bath)
+    assert run.trace.temperature[50:].mean() == pytest.approx(40.0, rel=0.15)
+    assert np.ptp(run.trace.potential + run.trace.kinetic) > 1e-3  # eV/atom: the particles alone conserve nothing
+    assert run.fluctuation < 0.02  # meV/atom
+    assert abs(run.drift) < 0.01
+
+
+def test_a_ramp_warms_evenly():
     run = simulate(
-        argon(), crystal(), steps=1500, timestep=5.0, temperature=40.0, ensemble="nvt", friction=0.04, record_every=5
-    )
-    assert run.trace.temperature[100:].mean() == pytest.approx(40.0, rel=0.12)
+        argon(), crystal(), steps=300, timestep=10.0, temperature=5.0, final_temperature=45.0, ensemble="nvt",
+        friction=0.1, record_every=1,
+    )  # fmt: skip
+    first, second = run.trace.temperature[50:150].mean(), run.trace.temperature[200:300].mean()
+    assert first == pytest.approx(5 + 40 * 100 / 300, rel=0.25)
+    assert second == pytest.approx(5 + 40 * 250 / 300, rel=0.25)
+
+
+def test_a_langevin_run_without_friction_is_newtons():
+    choices = {"steps": 50, "timestep": 2.0, "temperature": 30.0}
+    newton = simulate(argon(), crystal(1), **choices)
+    without = simulate(argon(), crystal(1), ensemble="nvt", friction=0.0, **choices)
+    with_it = simulate(argon(), crystal(1), ensemble="nvt", friction=0.01, **choices)
+    np.testing.assert_allclose(without.atoms.positions, newton.atoms.positions, atol=1e-11)
+    assert np.abs(with_it.atoms.positions - newton.atoms.positions).max() > 1e-3
+
+
+def test_pressure_squeezes_the_cell_without_changing_its_shape():
+    start = crystal()
+    choices = {"steps": 250, "timestep": 8.0, "temperature": 20.0, "ensemble": "npt", "breathing": 300.0}
+    volumes = []
+    for pressure in (0.0, 1.0 * units.GPa):
+        run = simulate(argon(), start, pressure=pressure, **choices)
+        ratio = run.atoms.cell.array / np.where(start.cell.array == 0, np.inf, start.cell.array)
+        assert np.ptp(ratio[ratio != 0]) < 1e-12
+        volumes.append(run.atoms.get_volume())
+    assert volumes[1] < 0.85 * volumes[0]
+
+
+def test_held_atoms_stay_and_hold_no_heat():
+    atoms = crystal()
+    atoms.set_constraint(FixAtoms(range(8)))
+    for bath in ({}, {"ensemble": "nvt"}, {"ensemble": "nvt", "thermostat": "nose-hoover"}):
+        run = simulate(argon(), atoms, steps=50, timestep=4.0, temperature=30.0, **bath)
+        assert np.array_equal(run.atoms.positions[:8], atoms.positions[:8])
+        assert np.abs(run.atoms.positions[8:] - atoms.positions[8:]).min(axis=1).max() > 0
+        assert run.trace.temperature[0] == pytest.approx(2 * run.trace.kinetic[0] * 32 / (24 * 3 * units.kB))
+
+
+def test_a_long_run_keeps_few_frames_in_memory(monkeypatch):
+    monkeypatch.setattr("intertwine.potentials.md.FRAMES_KEPT", 100)
+    run = simulate(argon(), Atoms("Ar", momenta=[[1.0, 0, 0]]), steps=250, record_every=1, temperature=None)
+    assert 50 <= len(run.positions) <= 100
+    spacing = np.diff(run.positions[:, 0, 0])
+    assert np.ptp(spacing) < 1e-9 * spacing[0]
+    assert len(run.trace.time) == 251
 
 
 def test_momenta_can_be_kept():
@@ -109,3 +170,8 @@ def test_bad_structures_are_refused_before_the_first_step():
         simulate(argon(), Atoms("Au"), steps=10)
     with pytest.raises(ValueError, match="temperature"):
         simulate(argon(), crystal(1), steps=10, temperature=-1.0)
+    with pytest.raises(GraphError, match="periodic"):
+        simulate(argon(), Atoms("Ar2", [[0, 0, 0], [0, 0, 4.0]]), steps=10, ensemble="npt")
+    bound = Atoms("Ar2", [[0, 0, 0], [0, 0, 4.0]], constraint=FixBondLength(0, 1))
+    with pytest.raises(GraphError, match="FixBondLength"):
+        simulate(argon(), bound, steps=10)

@@ -1,6 +1,7 @@
 """A potential as an ASE calculator: E(3) acts on positions and cell; neighbours are kept while atoms stay near."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,12 +25,16 @@ class Calculator(AseCalculator):
 
         |r_ij(now)| >= |r_ij(then)| - |step_i| - |step_j| > cutoff    for pairs left out
 
+    A strain F of the cell, h = h_then F, is followed too: with d = x - x_then F the displacement beyond it and s the
+    smallest singular value of F, the list is complete while s (cutoff + skin) - 2 max |d| > cutoff.
+
     Pairs beyond the cutoff are dropped at every call: with and without skin the potential sees the same edges. A change
-    of cell, of elements or of periodicity, and an atom wrapped into the cell, give a new list.
+    of elements or of periodicity, and an atom wrapped into the cell, give a new list.
 
     Properties: energy and free_energy (equal, eV), energies (eV, with the reference energies), forces (eV/A), and
-    stress (eV/A^3, Voigt order xx yy zz yz xz xy) where the cell has a volume. Computed in the dtype and on the device
-    of the potential, relative to the centre of the atoms, so that float32 loses no digits far from the origin.
+    stress (eV/A^3, Voigt order xx yy zz yz xz xy) where the cell has a volume: once it has been asked for, it is
+    computed at every call. Edge vectors are made in float64 whatever the potential computes in, so that float32 loses
+    no digits far from the origin.
 
     Args:
         skin: Angstrom; 0 searches anew at every call.
@@ -55,9 +60,9 @@ class Calculator(AseCalculator):
         self.skin = float(skin)
         self.searches = 0
         """How often neighbours were searched."""
-        tensors = [tensor for tensor in [*potential.parameters(), *potential.buffers()] if tensor.is_floating_point()]
-        self._dtype = tensors[0].dtype if tensors else torch.float64
+        tensors = [*potential.parameters(), *potential.buffers()]
         self._device = tensors[0].device if tensors else torch.device("cpu")
+        self._stress_wanted = False
         references = [potential.reference_energies.get(number, 0.0) + potential.shift for number in range(119)]
         self._references = np.array(references)
         self._listed: Graph | None = None
@@ -68,59 +73,65 @@ class Calculator(AseCalculator):
         properties: list[str] | None = None,
         system_changes: list[str] = all_changes,
     ) -> None:
-        """Fill `results` with every property; ASE calls this when the atoms have changed."""
+        """Fill `results`; ASE calls this when the atoms have changed."""
         super().calculate(atoms, properties, system_changes)
         assert self.atoms is not None
-        graph = self._connected(self.atoms)
+        self._stress_wanted |= "stress" in (properties or ())
+        self.results = self.compute(self.atoms, stress=bool(self._stress_wanted and self.atoms.cell.rank == 3))
+
+    def compute(self, atoms: Atoms, *, stress: bool = False) -> dict[str, Any]:
+        """The properties of atoms as they are now, without what ASE compares and copies around it: for loops."""
+        graph = self._connected(atoms)
         with torch.no_grad():
-            prediction = self.potential(self._computed(graph), forces=True, stress=bool(graph.cell.det() != 0))
+            prediction = self.potential(graph, forces=True, stress=stress)
         assert prediction.forces is not None
         energy = prediction.energy.item()
-        self.results = {
+        results = {
             "energy": energy,
             "free_energy": energy,
-            "energies": prediction.node_energy.double().cpu().numpy() + self._references[self.atoms.numbers],
+            "energies": prediction.node_energy.double().cpu().numpy() + self._references[atoms.numbers],
             "forces": prediction.forces.double().cpu().numpy(),
         }
         if prediction.stress is not None:
-            self.results["stress"] = full_3x3_to_voigt_6_stress(prediction.stress[0].double().cpu().numpy())
+            results["stress"] = full_3x3_to_voigt_6_stress(prediction.stress[0].double().cpu().numpy())
+        return results
 
     def _connected(self, atoms: Atoms) -> Graph:
         """The atoms with the edges within the cutoff, from the kept list when that is complete."""
         if self._listed is None or not self._near(atoms):
             graph = from_atoms(atoms, keys=None)
             check_species(graph, self.potential.species)
-            self._listed = connect(graph, self.potential.cutoff + self.skin)
-            self._cell, self._pbc = atoms.cell.array.copy(), atoms.pbc.copy()
+            self._then = atoms.numbers.copy(), atoms.pbc.copy(), atoms.cell.array.copy(), atoms.positions.copy()
+            self._listed = connect(graph, self.potential.cutoff + self.skin).to(self._device)
             self.searches += 1
-        graph = replace(self._listed, positions=torch.tensor(atoms.positions, dtype=torch.float64))
+        listed = self._listed
+        positions = torch.tensor(atoms.positions, dtype=torch.float64, device=self._device)
+        cell = torch.tensor(atoms.cell.array, dtype=torch.float64, device=self._device).unsqueeze(0)
+        graph = replace(listed, positions=positions, cell=cell)
         lengths = edge_vectors(graph).norm(dim=1)
         if len(lengths) and lengths.min() < CLOSEST:
             check_distances(graph)
-        near = lengths < self.potential.cutoff
+        (near,) = (lengths < self.potential.cutoff).nonzero(as_tuple=True)
         return replace(
             graph,
-            senders=graph.senders[near],
-            receivers=graph.receivers[near],
-            shifts=graph.shifts[near],
+            senders=graph.senders.index_select(0, near),
+            receivers=graph.receivers.index_select(0, near),
+            shifts=graph.shifts.index_select(0, near),
             cutoff=self.potential.cutoff,
         )
 
     def _near(self, atoms: Atoms) -> bool:
-        """Whether the atoms are those of the list, and each nearer than skin / 2 to its place there."""
-        listed = self._listed
-        assert listed is not None
-        if (
-            self.skin == 0
-            or not np.array_equal(atoms.numbers, listed.numbers.numpy())
-            or not np.array_equal(atoms.cell.array, self._cell)
-            or not np.array_equal(atoms.pbc, self._pbc)
-        ):
+        """Whether the list is complete for these atoms still."""
+        numbers, pbc, cell, positions = self._then
+        if self.skin == 0 or not np.array_equal(atoms.numbers, numbers) or not np.array_equal(atoms.pbc, pbc):
             return False
-        moved = np.square(atoms.positions - listed.positions.numpy()).sum(axis=1)
-        return bool((moved < (self.skin / 2) ** 2).all())  # false for NaN, which the new search then names
-
-    def _computed(self, graph: Graph) -> Graph:
-        """The graph in the potential's dtype and place, about its centre."""
-        centred = replace(graph, positions=graph.positions - graph.positions.mean(dim=0))
-        return centred.to(self._device, self._dtype)
+        room = self.skin
+        if not np.array_equal(atoms.cell.array, cell):
+            if atoms.cell.rank < 3 or not cell.any(axis=1).all() or not np.isfinite(atoms.cell.array).all():
+                return False
+            strain = np.linalg.solve(cell, atoms.cell.array)
+            smallest = np.linalg.svd(strain, compute_uv=False)[-1]
+            room = smallest * (self.potential.cutoff + self.skin) - self.potential.cutoff
+            positions = positions @ strain
+        moved = np.square(atoms.positions - positions).sum(axis=1).max()
+        return bool(room > 0 and moved < (room / 2) ** 2)  # false for NaN, which the new search then names

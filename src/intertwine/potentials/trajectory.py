@@ -1,5 +1,6 @@
-"""Trajectories as extended XYZ, a frame at a time, readable after a crash; E(3) acts on positions and momenta."""
+"""Trajectories that grow by a frame, readable after a crash, to be continued; E(3) acts on positions and momenta."""
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,21 +18,37 @@ class TrajectoryFile:
 
     Every frame is flushed, so that a run that is killed leaves whole frames but perhaps the last.
 
+    Args:
+        mark: go on after this mark of an earlier run, and cut off what came after it; None begins anew.
+
     Raises:
-        GraphError: another suffix than .xyz or .extxyz, or no such folder.
+        GraphError: another suffix than .xyz or .extxyz, no such folder, or a file that ends before the mark.
     """
 
-    def __init__(self, path: Path | str | None):
-        self.path = None if path is None else Path(path)
-        if self.path is not None and not re.search(r"\.(ext)?xyz$", self.path.name, re.IGNORECASE):
-            raise GraphError(f"{self.path}: trajectories are written as .extxyz or .xyz; rename it.")
-        if self.path is not None and not self.path.parent.is_dir():
-            raise GraphError(f"{self.path}: there is no folder {self.path.parent}; make it first.")
+    def __init__(self, path: Path | str | None, *, mark: int | None = None):
+        self.path, self._mark = None if path is None else Path(path), mark
         self._stream: Any = None
+        if self.path is None:
+            return
+        if not re.search(r"\.(ext)?xyz$", self.path.name, re.IGNORECASE):
+            raise GraphError(f"{self.path}: trajectories are written as .extxyz or .xyz; rename it.")
+        if not self.path.parent.is_dir():
+            raise GraphError(f"{self.path}: there is no folder {self.path.parent}; make it first.")
+        if mark is not None:
+            length = self.path.stat().st_size if self.path.exists() else 0
+            if length < mark:
+                raise GraphError(
+                    f"{self.path}: has {length} bytes, but the run to continue had written {mark}; put the file back, "
+                    "or begin again without the restart folder."
+                )
 
     def __enter__(self) -> "TrajectoryFile":
-        if self.path is not None:
+        if self.path is not None and self._mark is None:
             self._stream = self.path.open("w", encoding="utf-8")
+        elif self.path is not None:
+            self._stream = self.path.open("r+", encoding="utf-8")
+            self._stream.truncate(self._mark)
+            self._stream.seek(0, os.SEEK_END)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -46,11 +63,26 @@ class TrajectoryFile:
             write_extxyz(self._stream, [frame])
             self._stream.flush()
 
+    def mark(self) -> int | None:
+        """Where the file ends now, once all of it is on the disk; None without a file."""
+        if self._stream is None:
+            return None
+        os.fsync(self._stream.fileno())
+        return os.fstat(self._stream.fileno()).st_size
+
 
 def bare(structure: Graph | Atoms) -> Atoms:
     """A copy as ASE atoms with positions, cell, momenta and constraints, without labels that will not stay true."""
     atoms = to_atoms(structure) if isinstance(structure, Graph) else structure
-    copy = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc, constraint=list(atoms.constraints))
+    masses = atoms.get_masses() if atoms.has("masses") else None
+    copy = Atoms(
+        atoms.numbers,
+        atoms.positions,
+        masses=masses,
+        cell=atoms.cell,
+        pbc=atoms.pbc,
+        constraint=list(atoms.constraints),
+    )
     if atoms.has("momenta"):
         copy.set_momenta(atoms.get_momenta(), apply_constraint=False)
     return copy

@@ -1,0 +1,129 @@
+"""A run that was stopped, or killed, goes on with the bits of one that never was."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from lennard_jones import argon
+
+from intertwine.potentials.graph import GraphError
+from intertwine.potentials.md import simulate
+from intertwine.potentials.nose_hoover import Chain
+from intertwine.training.checkpoint import CheckpointError
+
+BATHS = {
+    "nve": {},
+    "langevin": {"ensemble": "nvt", "friction": 0.05},
+    "nose-hoover": {"ensemble": "nvt", "thermostat": "nose-hoover", "relaxation": 100.0},
+    "npt": {"ensemble": "npt", "relaxation": 100.0, "breathing": 200.0},
+    "ramp": {"ensemble": "nvt", "final_temperature": 60.0},
+}
+
+
+class Stop(Exception):
+    pass
+
+
+def run(folder: Path, bath: str, *, stop: int | None = None, **choices):
+    def stopping(text, done, steps):
+        if done == stop:
+            raise Stop
+
+    choices = {"steps": 60, "timestep": 5.0, "temperature": 40.0, "record_every": 4, **BATHS[bath], **choices}
+    return simulate(
+        argon(), bulk("Ar", "fcc", a=5.3, cubic=True), trajectory=folder / "run.extxyz", restart=folder / "state",
+        restart_every=10, progress=stopping, **choices,
+    )  # fmt: skip
+
+
+def same(first, second) -> bool:
+    return (
+        np.array_equal(first.atoms.positions, second.atoms.positions)
+        and np.array_equal(first.atoms.get_momenta(), second.atoms.get_momenta())
+        and np.array_equal(first.atoms.cell.array, second.atoms.cell.array)
+        and np.array_equal(first.trace.time, second.trace.time)
+        and np.array_equal(first.trace.potential, second.trace.potential)
+        and np.array_equal(first.bath, second.bath)
+    )
+
+
+@pytest.mark.parametrize("bath", BATHS)
+def test_a_stopped_run_goes_on_with_the_same_bits(bath, tmp_path):
+    (tmp_path / "whole").mkdir(), (tmp_path / "parts").mkdir()
+    whole = run(tmp_path / "whole", bath)
+    for stop in (random.Random(bath).randrange(11, 50), 53):
+        with pytest.raises(Stop):
+            run(tmp_path / "parts", bath, stop=stop)
+    parts = run(tmp_path / "parts", bath)
+    assert same(whole, parts)
+    trajectories = [(tmp_path / name / "run.extxyz").read_bytes() for name in ("whole", "parts")]
+    assert trajectories[0] == trajectories[1]
+
+
+@pytest.mark.parametrize("bath", ["langevin", "nose-hoover"])
+def test_what_is_left_out_of_the_state_would_be_noticed(bath, tmp_path, monkeypatch):
+    (tmp_path / "whole").mkdir(), (tmp_path / "parts").mkdir()
+    whole = run(tmp_path / "whole", bath)
+    with pytest.raises(Stop):
+        run(tmp_path / "parts", bath, stop=35)
+    if bath == "langevin":
+        monkeypatch.setattr("intertwine.potentials.ensembles.Langevin.restore", lambda self, state: None)
+    else:
+        monkeypatch.setattr(Chain, "restore", lambda self, state: None)
+    assert not same(whole, run(tmp_path / "parts", bath))
+
+
+def test_a_finished_run_can_be_made_longer(tmp_path):
+    (tmp_path / "whole").mkdir(), (tmp_path / "parts").mkdir()
+    whole = run(tmp_path / "whole", "nose-hoover", steps=40)
+    run(tmp_path / "parts", "nose-hoover", steps=20)
+    assert same(whole, run(tmp_path / "parts", "nose-hoover", steps=40))
+    assert same(whole, run(tmp_path / "parts", "nose-hoover", steps=40))  # nothing is left to do
+
+
+@pytest.mark.parametrize("changed", [{"timestep": 4.0}, {"seed": 1}, {"temperature": 41.0}])
+def test_another_run_does_not_go_on_from_the_state(changed, tmp_path):
+    run(tmp_path, "langevin", steps=10)
+    with pytest.raises(CheckpointError, match=next(iter(changed))):
+        run(tmp_path, "langevin", **changed)
+
+
+def test_a_trajectory_that_lost_frames_is_not_continued(tmp_path):
+    run(tmp_path, "nve", steps=20)
+    (tmp_path / "run.extxyz").write_text("")
+    with pytest.raises(GraphError, match="has 0 bytes"):
+        run(tmp_path, "nve")
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+sys.path[:0] = [{here!r}]
+import test_restart
+test_restart.run(Path(sys.argv[1]), "langevin", steps=100000)
+"""
+
+
+def test_a_run_that_is_killed_at_any_moment_goes_on_with_the_same_bits(tmp_path):
+    (tmp_path / "whole").mkdir(), (tmp_path / "parts").mkdir()
+    command = [sys.executable, "-c", SCRIPT.format(here=str(Path(__file__).parent)), str(tmp_path / "parts")]
+    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    deadline = time.monotonic() + 100
+    while not (tmp_path / "parts" / "state").exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.3 * random.Random(0).random())
+    assert process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    reached = (tmp_path / "parts" / "run.extxyz").read_text().count("Lattice") * 4 + 40
+    parts = run(tmp_path / "parts", "langevin", steps=reached)
+    whole = run(tmp_path / "whole", "langevin", steps=reached)
+    assert same(whole, parts)
+    assert (tmp_path / "parts" / "run.extxyz").read_bytes() == (tmp_path / "whole" / "run.extxyz").read_bytes()
