@@ -8,14 +8,17 @@ import sys
 import time
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
+import torch
 from ase.build import bulk
 from lennard_jones import argon
 
 from intertwine.potentials.graph import GraphError
 from intertwine.potentials.md import simulate
 from intertwine.potentials.nose_hoover import Chain
+from intertwine.potentials.readers import read
 from intertwine.training.checkpoint import CheckpointError
 
 BATHS = {
@@ -31,14 +34,14 @@ class Stop(Exception):
     pass
 
 
-def run(folder: Path, bath: str, *, stop: int | None = None, **choices):
+def run(folder: Path, bath: str, *, stop: int | None = None, name: str = "run.extxyz", **choices):
     def stopping(text, done, steps):
         if done == stop:
             raise Stop
 
     choices = {"steps": 60, "timestep": 5.0, "temperature": 40.0, "record_every": 4, **BATHS[bath], **choices}
     return simulate(
-        argon(), bulk("Ar", "fcc", a=5.3, cubic=True), trajectory=folder / "run.extxyz", restart=folder / "state",
+        argon(), bulk("Ar", "fcc", a=5.3, cubic=True), trajectory=folder / name, restart=folder / "state",
         restart_every=10, progress=stopping, **choices,
     )  # fmt: skip
 
@@ -65,6 +68,34 @@ def test_a_stopped_run_goes_on_with_the_same_bits(bath, tmp_path):
     assert same(whole, parts)
     trajectories = [(tmp_path / name / "run.extxyz").read_bytes() for name in ("whole", "parts")]
     assert trajectories[0] == trajectories[1]
+
+
+def test_a_trajectory_in_hdf5_goes_on_too_and_reads_as_the_one_in_text(tmp_path):
+    (tmp_path / "whole").mkdir(), (tmp_path / "parts").mkdir()
+    whole = run(tmp_path / "whole", "npt", name="run.h5")
+    with pytest.raises(Stop):
+        run(tmp_path / "parts", "npt", stop=38, name="run.h5", steps=50)
+    left = read(tmp_path / "parts" / "run.h5")
+    assert len(left) == 10  # one of them written after the state
+    assert same(whole, run(tmp_path / "parts", "npt", name="run.h5"))  # with more steps, so that more room is needed
+    run(tmp_path, "npt")
+    frames = [read(tmp_path / place) for place in ("whole/run.h5", "parts/run.h5", "run.extxyz")]
+    assert len(frames[0]) == len(frames[1]) == len(frames[2]) == 16
+    for one, other, text in zip(*frames):
+        for label in ("positions", "cell", "energy", "forces", "stress"):
+            assert torch.equal(getattr(one, label), getattr(other, label))
+            torch.testing.assert_close(getattr(one, label), getattr(text, label), atol=1e-7, rtol=0)
+
+
+def test_a_trajectory_in_hdf5_that_lost_frames_is_not_continued(tmp_path):
+    run(tmp_path, "nve", steps=20, name="run.h5")
+    with h5py.File(tmp_path / "run.h5", "r+") as file:
+        file["frames"][()] = 2
+    with pytest.raises(GraphError, match="has 2 frames"):
+        run(tmp_path, "nve", name="run.h5")
+    (tmp_path / "run.h5").write_bytes(b"no HDF5")
+    with pytest.raises(GraphError, match="HDF5"):
+        run(tmp_path, "nve", name="run.h5")
 
 
 @pytest.mark.parametrize("bath", ["langevin", "nose-hoover"])
@@ -107,7 +138,7 @@ import sys
 from pathlib import Path
 sys.path[:0] = [{here!r}]
 import test_restart
-test_restart.run(Path(sys.argv[1]), "langevin", steps=100000)
+test_restart.run(Path(sys.argv[1]), "langevin", steps=100000, name="run.h5")
 """
 
 
@@ -122,8 +153,11 @@ def test_a_run_that_is_killed_at_any_moment_goes_on_with_the_same_bits(tmp_path)
     assert process.poll() is None
     process.send_signal(signal.SIGKILL)
     process.wait()
-    reached = (tmp_path / "parts" / "run.extxyz").read_text().count("Lattice") * 4 + 40
-    parts = run(tmp_path / "parts", "langevin", steps=reached)
-    whole = run(tmp_path / "whole", "langevin", steps=reached)
+    left = read(tmp_path / "parts" / "run.h5")
+    reached = 4 * len(left) + 40
+    parts = run(tmp_path / "parts", "langevin", steps=reached, name="run.h5")
+    whole = run(tmp_path / "whole", "langevin", steps=reached, name="run.h5")
     assert same(whole, parts)
-    assert (tmp_path / "parts" / "run.extxyz").read_bytes() == (tmp_path / "whole" / "run.extxyz").read_bytes()
+    for frames in (left, read(tmp_path / "parts" / "run.h5")):
+        for one, other in zip(frames, read(tmp_path / "whole" / "run.h5")):
+            assert torch.equal(one.positions, other.positions)

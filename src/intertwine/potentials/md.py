@@ -15,13 +15,14 @@ from jaxtyping import Float
 from intertwine.potentials.calculator import Calculator
 from intertwine.potentials.ensembles import NVE, Ensemble, Langevin
 from intertwine.potentials.graph import Graph, GraphError
+from intertwine.potentials.hdf5_trajectory import Hdf5Trajectory
 from intertwine.potentials.nose_hoover import NoseHoover
 from intertwine.potentials.npt import NPT
 from intertwine.potentials.particles import Particles
 from intertwine.potentials.potential import Potential
 from intertwine.potentials.report import EnergyTrace
 from intertwine.potentials.restart import Progressed, Restart, digest
-from intertwine.potentials.trajectory import TrajectoryFile, bare
+from intertwine.potentials.trajectory import TrajectoryFile, bare, open_trajectory
 from intertwine.training.interruption import Interrupted, stop_requests
 from intertwine.training.loop import NumericalError
 
@@ -109,7 +110,7 @@ def simulate(
         breathing: time in which the volume reacts, fs; 1000 time steps if None.
         seed: of the velocities and of the bath.
         record_every: steps between records, of the trace and of the trajectory alike.
-        trajectory: an extended XYZ file with positions, momenta, energy, forces, and time in fs.
+        trajectory: an extended XYZ or HDF5 file (.h5) with positions, momenta, energy, forces, and time in fs.
         restart: folder for the state; continued if it is there.
         restart_every: steps between two states.
         max_uncertainty: stop when the calculator's "uncertainty" exceeds it.
@@ -180,7 +181,7 @@ def simulate(
     run = _Run(particles, dynamics, steps, timestep, record_every, begun)
     run.ramp = None if final_temperature is None or temperature is None else (temperature, final_temperature)
     run.max_uncertainty, run.progress = max_uncertainty, progress
-    with TrajectoryFile(trajectory, mark=begun.mark) as file:
+    with open_trajectory(trajectory, frames=-(-steps // record_every) + 2, mark=begun.mark) as file:
         try:
             run.go(file, kept, restart_every)
         except GraphError as error:
@@ -212,7 +213,7 @@ class _Run:
         self.step, self.rows = begun.step, array("d", begun.rows.ravel().tolist())
         self.frames, self.stride, self.records = [], 1, 0
 
-    def go(self, file: TrajectoryFile, restart: Restart | None, restart_every: int) -> None:
+    def go(self, file: TrajectoryFile | Hdf5Trajectory, restart: Restart | None, restart_every: int) -> None:
         """From where the run stands to its end."""
         if self.step < 0:
             self.step = 0
@@ -254,7 +255,7 @@ class _Run:
     def _temperature(self) -> float:
         return 2 * self.particles.kinetic / (self.particles.degrees_of_freedom * units.kB)
 
-    def _record(self, file: TrajectoryFile) -> None:
+    def _record(self, file: TrajectoryFile | Hdf5Trajectory) -> None:
         particles, time = self.particles, self.step * self.timestep
         if not np.isfinite(particles.kinetic):
             raise GraphError("the kinetic energy is not finite.")

@@ -15,6 +15,7 @@ from intertwine.potentials.batching import split
 from intertwine.potentials.extxyz import format_frame, frames_of
 from intertwine.potentials.frame_store import FrameStore, write_store
 from intertwine.potentials.graph import Graph, GraphError, Source, one_line
+from intertwine.potentials.hdf5_trajectory import is_trajectory, trajectory_frames
 from intertwine.potentials.label_keys import Frame, LabelKeys, to_graph
 from intertwine.potentials.lmdb_frames import lmdb_frames
 from intertwine.potentials.numerals import without_fortran
@@ -197,6 +198,8 @@ def frames_in(path: Path, *, fortran: bool = False) -> Iterator[Callable[[], Fra
     if kind == "extxyz":
         text = read_text(path)
         yield from frames_of(without_fortran(text) if fortran else text, path)
+    elif kind == "store" and is_trajectory(path):
+        yield from trajectory_frames(path)
     elif kind == "store":
         store = FrameStore(path)
         yield from (partial(store.frame, index) for index in range(len(store)))

@@ -15,7 +15,7 @@ from intertwine.potentials.calculator import Calculator
 from intertwine.potentials.graph import Graph, GraphError
 from intertwine.potentials.potential import Potential
 from intertwine.potentials.report import RelaxationPath
-from intertwine.potentials.trajectory import TrajectoryFile, bare
+from intertwine.potentials.trajectory import bare, open_trajectory
 from intertwine.training.loop import NumericalError
 
 OPTIMIZERS = {"bfgs": BFGS, "lbfgs": LBFGS, "fire": FIRE}
@@ -57,7 +57,7 @@ def relax(
             slow and hard to upset.
         cell: relax the lattice too. Its generalised forces, virial / number of atoms, then count for `fmax`.
         pressure: to relax the lattice under, eV/A^3 (1 GPa is 0.00624).
-        trajectory: an extended XYZ file for every step, with energy, forces and stress.
+        trajectory: an extended XYZ or HDF5 file (.h5) for every step, with energy, forces and stress.
         progress: called at every step.
 
     Raises:
@@ -80,7 +80,7 @@ def relax(
     target: Any = FrechetCellFilter(atoms, scalar_pressure=pressure) if cell else atoms
     energy, largest, positions = [], [], []
     search = OPTIMIZERS[optimizer](target, logfile=None)
-    with TrajectoryFile(trajectory) as file:
+    with open_trajectory(trajectory, frames=steps + 1) as file:
         try:
             for _ in search.irun(fmax=fmax, steps=steps):
                 energy.append(float(target.get_potential_energy()))

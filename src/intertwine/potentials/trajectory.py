@@ -10,7 +10,30 @@ from ase import Atoms
 from ase.io.extxyz import write_extxyz
 
 from intertwine.potentials.graph import Graph, GraphError
+from intertwine.potentials.hdf5_trajectory import Hdf5Trajectory
 from intertwine.potentials.readers import to_atoms
+
+
+def open_trajectory(
+    path: Path | str | None, *, frames: int, mark: int | None = None
+) -> "TrajectoryFile | Hdf5Trajectory":
+    """A file to write a trajectory of at most so many frames to, extended XYZ or HDF5 by its suffix.
+
+    Args:
+        mark: go on after this mark of an earlier run, and cut off what came after it; None begins anew.
+
+    Raises:
+        GraphError: another suffix, no such folder, or a file that ends before the mark.
+    """
+    if path is not None and re.search(r"\.(h5|hdf5)$", str(path), re.IGNORECASE):
+        _require_folder(Path(path))
+        return Hdf5Trajectory(Path(path), frames=frames, mark=mark)
+    return TrajectoryFile(path, mark=mark)
+
+
+def _require_folder(path: Path) -> None:
+    if not path.absolute().parent.is_dir():
+        raise GraphError(f"{path}: there is no folder {path.parent}; make it first.")
 
 
 class TrajectoryFile:
@@ -31,9 +54,8 @@ class TrajectoryFile:
         if self.path is None:
             return
         if not re.search(r"\.(ext)?xyz$", self.path.name, re.IGNORECASE):
-            raise GraphError(f"{self.path}: trajectories are written as .extxyz or .xyz; rename it.")
-        if not self.path.parent.is_dir():
-            raise GraphError(f"{self.path}: there is no folder {self.path.parent}; make it first.")
+            raise GraphError(f"{self.path}: structures are written here as .extxyz, .xyz or .h5; rename it.")
+        _require_folder(self.path)
         if mark is not None:
             length = self.path.stat().st_size if self.path.exists() else 0
             if length < mark:
