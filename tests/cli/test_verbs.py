@@ -68,13 +68,6 @@ def test_md_tells_the_drift(workplace, tmp_path):
     assert len(read(tmp_path / "run.extxyz")) == 4
 
 
-def test_md_with_a_bath_tells_no_drift(workplace):
-    words = ["--steps", 5, "--ensemble", "nvt", "--quiet"]
-    result = call("md", workplace / "run/potential", workplace / "data.extxyz", *words)
-    assert result.exit_code == 0, result.output
-    assert "drift" not in result.stdout
-
-
 def test_report_writes_a_page(workplace, tmp_path):
     result = call("report", workplace / "run", "--data", workplace / "data.extxyz", "--out", tmp_path / "page.html")
     assert result.exit_code == 0, result.output

@@ -1,6 +1,7 @@
 """`intertwine md POTENTIAL STRUCTURE`: molecular dynamics. No group acts here."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,25 +9,48 @@ import typer
 from intertwine.cli.options import Device, Frame, PotentialFolder, Quiet, Seed, StructureFile, Tabulate, Trajectory
 
 
-class Ensemble(StrEnum):
+class EnsembleName(StrEnum):
     """What is held constant."""
 
     nve = "nve"
     nvt = "nvt"
+    npt = "npt"
+
+
+class Thermostat(StrEnum):
+    """What holds the temperature of nvt."""
+
+    langevin = "langevin"
+    nose_hoover = "nose-hoover"
 
 
 def md(
     potential: PotentialFolder,
     structure: StructureFile,
-    steps: Annotated[int, typer.Option(min=1, help="Time steps.")] = 2000,
+    steps: Annotated[int, typer.Option(min=1, help="Time steps, those before a restart included.")] = 2000,
     timestep: Annotated[float, typer.Option(min=1e-6, help="fs.")] = 0.5,
     temperature: Annotated[float, typer.Option(min=0.0, help="Of the first velocities, and of the bath, K.")] = 300.0,
+    final_temperature: Annotated[
+        float | None, typer.Option(min=0.0, help="Warm or cool the bath evenly until here, K.")
+    ] = None,
     ensemble: Annotated[
-        Ensemble, typer.Option(help="nve conserves energy; nvt couples to a Langevin bath.")
-    ] = Ensemble.nve,
-    friction: Annotated[float, typer.Option(min=0.0, help="Of the bath, 1/fs.")] = 0.01,
+        EnsembleName, typer.Option(help="Constant energy, temperature, or temperature and pressure.")
+    ] = EnsembleName.nve,
+    thermostat: Annotated[Thermostat, typer.Option(help="Of nvt; npt has Nose-Hoover chains.")] = Thermostat.langevin,
+    friction: Annotated[float, typer.Option(min=0.0, help="Of the Langevin bath, 1/fs.")] = 0.01,
+    relaxation: Annotated[
+        float | None, typer.Option(min=1e-6, help="Time in which a chain reacts, fs; else 100 time steps.")
+    ] = None,
+    pressure: Annotated[float, typer.Option(help="Of npt, GPa.")] = 0.0,
+    breathing: Annotated[
+        float | None, typer.Option(min=1e-6, help="Time in which the volume reacts, fs; else 1000 time steps.")
+    ] = None,
     every: Annotated[int, typer.Option(min=1, help="Steps between records.")] = 10,
     trajectory: Trajectory = None,
+    restart: Annotated[
+        Path | None, typer.Option(help="Folder for the state; the same command goes on from it, bit for bit.")
+    ] = None,
+    restart_every: Annotated[int, typer.Option(min=1, help="Steps between two states.")] = 1000,
     tabulate: Tabulate = False,
     seed: Seed = 0,
     frame: Frame = 0,
@@ -34,20 +58,31 @@ def md(
     quiet: Quiet = False,
 ) -> None:
     """Let a structure move, and say how well its energy was conserved."""
+    from ase.units import GPa
+
     from intertwine.cli.bar import bar
+    from intertwine.cli.boundary import CannotRun
     from intertwine.cli.structures import open_frame, open_potential
     from intertwine.potentials.md import simulate
 
+    if final_temperature is not None and ensemble == EnsembleName.nve:
+        raise CannotRun("--final-temperature needs a bath: choose --ensemble nvt or npt.")
+    if ensemble != EnsembleName.nve and temperature == 0:
+        raise CannotRun("--temperature 0: a bath needs a temperature above 0 K; choose --ensemble nve, or relax.")
     model, graph = open_potential(potential, device, tabulated=tabulate), open_frame(structure, frame)
     with bar(quiet=quiet) as show:
         run = simulate(
-            model, graph, steps=steps, timestep=timestep, temperature=temperature, ensemble=ensemble.value,
-            friction=friction, seed=seed, record_every=every, trajectory=trajectory, progress=show,
+            model, graph, steps=steps, timestep=timestep, temperature=temperature, final_temperature=final_temperature,
+            ensemble=ensemble.value, thermostat=thermostat.value, friction=friction, relaxation=relaxation,
+            pressure=pressure * GPa, breathing=breathing, seed=seed, record_every=every, trajectory=trajectory,
+            restart=restart, restart_every=restart_every, progress=show,
         )  # fmt: skip
     typer.echo(f"time         {run.trace.time[-1] / 1000:g} ps in {steps} steps")
     typer.echo(f"temperature  {run.trace.temperature.mean():.1f} K on average")
-    if ensemble == Ensemble.nve:
-        typer.echo(f"drift        {run.drift:.4g} meV/atom/ps")
+    if ensemble == EnsembleName.npt:
+        typer.echo(f"volume       {run.atoms.get_volume():.4f} A^3 at the end")
+    if final_temperature is None:
+        typer.echo(f"drift        {run.drift:.4g} meV/atom/ps{'' if ensemble == 'nve' else ', with the bath'}")
         typer.echo(f"fluctuation  {run.fluctuation:.4g} meV/atom")
     if trajectory is not None:
         typer.echo(f"written      {trajectory}")

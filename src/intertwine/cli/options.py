@@ -15,7 +15,7 @@ Frame = Annotated[int, typer.Option(help="Which frame of the file, from 0; -1 is
 Device = Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of every random number.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results.")]
-Trajectory = Annotated[Path | None, typer.Option(help="Write every recorded step to this .extxyz file.")]
+Trajectory = Annotated[Path | None, typer.Option(help="Write every recorded step to this file, .extxyz or .h5.")]
 EnergyKey = Annotated[str | None, typer.Option(help="Name of the energy in the files.")]
 ForcesKey = Annotated[str | None, typer.Option(help="Name of the forces in the files.")]
 StressKey = Annotated[str | None, typer.Option(help="Name of the stress or virial in the files.")]

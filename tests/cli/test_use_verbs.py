@@ -1,0 +1,27 @@
+"""What a potential is used for from the command line: dynamics, relaxation, phonons."""
+
+import pytest
+from calling import call, refused
+
+from intertwine.potentials.readers import read
+
+
+@pytest.mark.parametrize(
+    "bath", [["nvt"], ["nvt", "--thermostat", "nose-hoover"], ["npt", "--pressure", "0.1"]], ids=lambda words: words[-1]
+)
+def test_md_with_a_bath_goes_on_from_its_state(bath, workplace, tmp_path):
+    words = ["md", workplace / "run/potential", workplace / "data.extxyz", "--temperature", 20, "--quiet"]
+    words += ["--ensemble", *bath, "--restart", tmp_path / "state", "--trajectory", tmp_path / "run.h5"]
+    assert call(*words, "--steps", 20).exit_code == 0
+    result = call(*words, "--steps", 40)
+    assert result.exit_code == 0, result.output
+    assert "with the bath" in result.stdout
+    assert ("volume" in result.stdout) == (bath[0] == "npt")
+    assert len(read(tmp_path / "run.h5")) == 5
+    refused(call(*words, "--steps", 40, "--seed", 3), "seed", "state")
+
+
+def test_md_refuses_baths_that_cannot_be(workplace):
+    words = ["md", workplace / "run/potential", workplace / "data.extxyz", "--steps", 2, "--quiet"]
+    refused(call(*words, "--final-temperature", 10), "--ensemble")
+    refused(call(*words, "--ensemble", "nvt", "--temperature", 0), "--temperature")
