@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from intertwine import __version__
-from intertwine.cli import bench, data, demo, doctor, evaluate, md, relax, report, reproduce, train
+from intertwine.cli import bench, convert, data, demo, doctor, evaluate, md, relax, report, reproduce, train
 from intertwine.cli.boundary import Boundary
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 for verb in (demo.demo, train.train, evaluate.evaluate, relax.relax, md.md, report.report):
     app.command()(verb)
+app.add_typer(convert.app, name="convert", help="Take over models of other tools.")
 app.add_typer(data.app, name="data", help="Make data sets.")
 for verb in (reproduce.reproduce, bench.bench, doctor.doctor):
     app.command()(verb)

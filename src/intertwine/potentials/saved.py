@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
+from intertwine.potentials.mace_torch import MACETorch
 from intertwine.potentials.models import MODELS, ModelName
 from intertwine.potentials.potential import Potential
 from intertwine.potentials.zbl import with_repulsion
@@ -14,11 +15,13 @@ from intertwine.training.checkpoint import CheckpointError, read_checkpoint, wri
 from intertwine.training.weights import load_weights, weights
 
 KIND = "potential"
+KINDS: dict[str, type[nn.Module]] = {**MODELS, "mace-torch": MACETorch}
+"""What a folder can hold: the models of configuration files, and those that conversions make."""
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 def build_potential(
-    kind: ModelName,
+    kind: ModelName | Literal["mace-torch"],
     hyperparameters: Mapping[str, Any],
     reference_energies: Mapping[int, float],
     *,
@@ -42,14 +45,14 @@ def build_potential(
         >>> potential.species, potential.cutoff
         ((1, 8), 4.0)
     """
-    if kind not in MODELS:
-        raise ValueError(f"build_potential: there is no model {kind!r}; choose one of {', '.join(MODELS)}.")
+    if kind not in KINDS:
+        raise ValueError(f"build_potential: there is no model {kind!r}; choose one of {', '.join(KINDS)}.")
     arguments = dict(hyperparameters)
     repulsion = arguments.pop("repulsion", "none")
     with torch.random.fork_rng(devices=[], enabled=seed is not None):
         if seed is not None:
             torch.manual_seed(seed)
-        model: nn.Module = MODELS[kind](**arguments)
+        model: nn.Module = KINDS[kind](**arguments)
     potential = Potential(with_repulsion(model, repulsion, scale=scale), reference_energies, scale=scale, shift=shift)
     potential.recipe = {"model": kind, "hyperparameters": dict(hyperparameters)}
     return potential

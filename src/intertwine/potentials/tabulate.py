@@ -4,6 +4,7 @@ from copy import deepcopy
 
 from intertwine.nn.radial import RadialMLP
 from intertwine.nn.radial_table import RadialTable
+from intertwine.potentials.mace_torch_radial import LengthNetwork
 from intertwine.potentials.potential import Potential
 
 TOLERANCE = 1e-5
@@ -31,14 +32,14 @@ def tabulate(potential: Potential, *, tolerance: float = TOLERANCE) -> Potential
     found = deepcopy(potential)
     for module in list(found.modules()):
         for name, child in list(module.named_children()):
-            if isinstance(child, RadialMLP):
+            if isinstance(child, RadialMLP | LengthNetwork):
                 weight = next(child.parameters())
                 table = RadialTable.compile(child, tolerance=tolerance)
                 setattr(module, name, table.to(device=weight.device, dtype=weight.dtype))
     if not tables_of(found):
         raise ValueError(
-            f"tabulate: expected a potential with radial networks (RadialMLP), came a model of the kind "
-            f"{type(potential.model).__name__} without any. Use it as it is."
+            f"tabulate: expected a potential with radial networks of the distance alone (RadialMLP), came a model "
+            f"of the kind {type(potential.model).__name__} without any. Use it as it is."
         )
     return found.eval()
 
