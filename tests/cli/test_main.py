@@ -14,7 +14,8 @@ from calling import call
 from intertwine.cli.boundary import CannotRun, exit_code, explain
 from intertwine.cli.main import app
 
-VERBS = ["demo", "train", "evaluate", "relax", "md", "report", "data", "convert", "reproduce", "bench", "doctor"]
+VERBS = ["demo", "train", "evaluate", "compress", "relax", "md", "report", "data", "convert"]
+VERBS += ["reproduce", "bench", "doctor"]
 
 
 def python(code: str, **rest) -> subprocess.CompletedProcess[str]:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from intertwine import __version__
-from intertwine.cli import bench, convert, data, demo, doctor, evaluate, md, relax, report, reproduce, train
+from intertwine.cli import bench, compress, convert, data, demo, doctor, evaluate, md, relax, report, reproduce, train
 from intertwine.cli.boundary import Boundary
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app = typer.Typer(
     ),
     epilog="Exit codes: 0 done, 2 wrong usage, 3 bad input, 4 numerical failure, 5 interrupted.",
 )
-for verb in (demo.demo, train.train, evaluate.evaluate, relax.relax, md.md, report.report):
+for verb in (demo.demo, train.train, evaluate.evaluate, compress.compress, relax.relax, md.md, report.report):
     app.command()(verb)
 app.add_typer(convert.app, name="convert", help="Take over models of other tools.")
 app.add_typer(data.app, name="data", help="Make data sets.")

@@ -2,6 +2,7 @@
 
 from intertwine.potentials.batching import collate, split
 from intertwine.potentials.calculator import Calculator
+from intertwine.potentials.compress import compress
 from intertwine.potentials.config import FitConfig
 from intertwine.potentials.config_file import load_config
 from intertwine.potentials.contract import check_potential
@@ -36,6 +37,7 @@ __all__ = [
     "build_potential",
     "check_potential",
     "collate",
+    "compress",
     "connect",
     "evaluate",
     "fit_potential",
