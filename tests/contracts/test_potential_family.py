@@ -98,6 +98,25 @@ def test_facet_on_a_grid_too_coarse_for_its_network_breaks_rotations():
     assert "rotations and reflections" in failures(potential)
 
 
+@pytest.mark.parametrize(
+    ("tensor_product", "hidden", "layers"),
+    [("cp", "0e+1o", 2), ("clebsch-gordan", "0e+1o", 1), ("gaunt", "0e+1o+2e", 1)],
+)
+def test_tdn_keeps_the_contract_whatever_its_product(tensor_product, hidden, layers):
+    choices = {"species": list(REFERENCES), "cutoff": 4.0, "channels": 2, "radial_hidden": [8], "layers": layers}
+    choices |= {"tensor_product": tensor_product, "hidden": hidden, "heads": 2}
+    errors = check_potential(build_potential("tdn", choices, REFERENCES, scale=1.3, shift=-0.7, seed=0))
+    assert list(errors) == list(PROPERTIES)
+
+
+def test_tdn_with_a_plain_softmax_is_not_smooth_at_the_cutoff():
+    """Weights of neighbours then jump from their share to nothing."""
+    choices = {"species": list(REFERENCES), "cutoff": 4.0, "channels": 2, "heads": 1, "layers": 1, "edge_degree": 1}
+    potential = build_potential("tdn", {**choices, "radial_hidden": []}, REFERENCES, seed=0)
+    potential.model.layers[0].attention.envelope.forward = torch.ones_like
+    assert "smooth at the cutoff" in failures(potential)
+
+
 def test_the_check_leaves_the_potential_and_the_generators_of_the_caller_alone():
     potential, state = mace(), torch.random.get_rng_state()
     weights = {name: value.clone() for name, value in potential.state_dict().items()}

@@ -139,8 +139,9 @@ def test_files_that_are_no_text_are_refused(tmp_path):
 @pytest.mark.parametrize("kind", MODELS)
 def test_the_model_section_matches_the_constructor(kind):
     constructor = set(inspect.signature(MODELS[kind]).parameters) - {"species", "neighbors"}
-    found = ModelConfig(kind=kind, channels=2).hyperparameters()
+    found = ModelConfig(kind=kind, channels=4).hyperparameters()
     assert set(found) == constructor
+    assert ModelConfig(kind=kind, channels=4, repulsion="zbl").hyperparameters() == {**found, "repulsion": "zbl"}
     MODELS[kind](species=(1, 8), **found)
 
 
@@ -164,7 +165,8 @@ def test_a_configuration_says_no_more_than_it_takes_to_make_it_again(kind):
     [
         ("nequip", "correlation: 2", "mace does"),
         ("nequip", "contraction: gaunt", "mace does"),
-        ("facet", "radial_hidden: [8]", "mace or nequip"),
+        ("facet", "radial_hidden: [8]", "mace or nequip or tdn"),
+        ("nequip", "heads: 2", "tdn does"),
         ("mace", "grid_hidden: 8", "facet does"),
     ],
 )

@@ -6,6 +6,7 @@ from intertwine.potentials.compress import compress
 from intertwine.potentials.config import FitConfig
 from intertwine.potentials.config_file import load_config
 from intertwine.potentials.contract import check_potential
+from intertwine.potentials.dispersion import with_dispersion
 from intertwine.potentials.evaluate import evaluate
 from intertwine.potentials.facet import Facet
 from intertwine.potentials.fit import fit_potential
@@ -20,9 +21,12 @@ from intertwine.potentials.readers import from_atoms, read, to_atoms, write
 from intertwine.potentials.relax import relax
 from intertwine.potentials.saved import build_potential, load, save_potential
 from intertwine.potentials.tabulate import tabulate
+from intertwine.potentials.tdn import TDN
+from intertwine.potentials.zbl import WithRepulsion
 
 __all__ = [
     "MACE",
+    "TDN",
     "Calculator",
     "EnergyModel",
     "Facet",
@@ -34,6 +38,7 @@ __all__ = [
     "NonFiniteError",
     "Potential",
     "Prediction",
+    "WithRepulsion",
     "build_potential",
     "check_potential",
     "collate",
@@ -51,5 +56,6 @@ __all__ = [
     "split",
     "tabulate",
     "to_atoms",
+    "with_dispersion",
     "write",
 ]

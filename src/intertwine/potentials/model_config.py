@@ -11,9 +11,12 @@ from intertwine.potentials.config_section import Count, Section
 from intertwine.potentials.facet import ActivationName
 from intertwine.potentials.models import MODELS, ModelName
 from intertwine.potentials.products import ContractionName, EdgeProductName
+from intertwine.potentials.zbl import RepulsionName
 
 FROM_DATA = ("species", "neighbors")
 """Arguments of the constructors that no file holds."""
+OF_ANY_KIND = {"kind", "repulsion"}
+"""Fields that are no arguments of a constructor."""
 
 
 def _irreps(text: str) -> str:
@@ -56,6 +59,8 @@ class ModelConfig(Section):
     correlation: Annotated[int, Field(ge=1, le=8)] = 3
     """Factors in the many-body product."""
     layers: Count = 2
+    heads: Count = 4
+    """Of the attention; they divide channels."""
     radial_count: Count = 8
     radial_hidden: tuple[Count, ...] = (64,)
     tensor_product: EdgeProductName = "gaunt"
@@ -64,6 +69,8 @@ class ModelConfig(Section):
     """Width of the network at the points of a sphere."""
     activation: ActivationName = "quadratic"
     """Of that network."""
+    repulsion: RepulsionName = "none"
+    """Of nuclei at short distance, under a model of any kind."""
 
     @model_validator(mode="before")
     @classmethod
@@ -71,7 +78,7 @@ class ModelConfig(Section):
         kind = values.get("kind", "mace") if isinstance(values, Mapping) else None
         if kind not in list(MODELS):
             return values
-        needless = sorted(set(values) & set(cls.model_fields) - set(arguments(kind)) - {"kind"})
+        needless = sorted(set(values) & set(cls.model_fields) - set(arguments(kind)) - OF_ANY_KIND)
         if needless:
             others = " or ".join(each for each in MODELS if set(needless) <= set(arguments(each)))
             raise ValueError(
@@ -82,8 +89,8 @@ class ModelConfig(Section):
 
     @model_serializer(mode="wrap")
     def _taken(self, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
-        return {name: value for name, value in handler(self).items() if name in {"kind", *arguments(self.kind)}}
+        return {name: value for name, value in handler(self).items() if name in {*OF_ANY_KIND, *arguments(self.kind)}}
 
     def hyperparameters(self) -> dict[str, Any]:
-        """Keyword arguments of the model's constructor."""
-        return self.model_dump(mode="json", exclude={"kind"})
+        """Keyword arguments of the model's constructor; and the repulsion, which `build_potential` takes too."""
+        return self.model_dump(mode="json", exclude={"kind"} if self.repulsion != "none" else OF_ANY_KIND)

@@ -7,8 +7,9 @@ from torch import nn
 from intertwine.potentials.facet import Facet
 from intertwine.potentials.mace import MACE
 from intertwine.potentials.nequip import NequIP
+from intertwine.potentials.tdn import TDN
 
-ModelName = Literal["mace", "nequip", "facet"]
+ModelName = Literal["mace", "nequip", "facet", "tdn"]
 
-MODELS: dict[ModelName, type[nn.Module]] = {"mace": MACE, "nequip": NequIP, "facet": Facet}
+MODELS: dict[ModelName, type[nn.Module]] = {"mace": MACE, "nequip": NequIP, "facet": Facet, "tdn": TDN}
 """Constructors; their keyword arguments are the hyperparameters, all of them plain JSON values."""

@@ -51,9 +51,7 @@ def sum_of_paths(irreps_in1: Irreps, irreps_in2: Irreps, irreps_out: Irreps, *, 
     """
     tensor = SummedCoupling.of((irreps_in1, irreps_in2, irreps_out), component=True).tensor()
     rows1, rows2 = (torch.eye(side, dtype=torch.float64) for side in tensor.shape[:2])
-    factors = Factors(
-        rows1.repeat_interleave(len(rows2), dim=0), rows2.repeat(len(rows1), 1), tensor.flatten(0, 1)
-    )
+    factors = Factors(rows1.repeat_interleave(len(rows2), dim=0), rows2.repeat(len(rows1), 1), tensor.flatten(0, 1))
     return CP(irreps_in1, irreps_in2, irreps_out, rank=factors, weights=weights)
 
 
