@@ -22,7 +22,7 @@ class LennardJones(nn.Module):
         fall = (rc - square) ** 2 * (rc + 2 * square - 3 * ro) / (rc - ro) ** 3
         smooth = torch.where(square < ro, 1.0, torch.where(square < rc, fall, 0.0))
         pairs = 2 * self.epsilon * (power**2 - power) * smooth * self.one
-        return pairs.new_zeros(len(element)).index_add(0, receivers, pairs)
+        return pairs.new_zeros(element.shape[0]).index_add(0, receivers, pairs)
 
 
 def argon(dtype: torch.dtype = torch.float64, reference: float = 0.0, **choices) -> Potential:

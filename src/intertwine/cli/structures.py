@@ -7,10 +7,14 @@ from intertwine.cli.boundary import CannotRun
 
 
 def open_potential(folder: Path, device: str, *, tabulated: bool = False) -> Any:
-    """The potential of a folder, on a device that is really there."""
+    """The potential of a folder, on a device that is really there; or that of an exported package, on its own."""
     from intertwine.potentials.saved import load
     from intertwine.potentials.tabulate import tabulate
 
+    if folder.suffix == ".pt2":
+        from intertwine.potentials.exported import load_exported
+
+        return load_exported(folder)
     potential = load(folder, device=choose_device(device))
     if not tabulated:
         return potential
