@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from intertwine.potentials.config import DataConfig, FitConfig, ModelConfig
-from intertwine.potentials.config_file import ConfigError, example, load_config
+from intertwine.potentials.config_file import (
+    Change,
+    ConfigError,
+    compose_config,
+    example,
+    load_config,
+    read_change,
+    write_config,
+)
 from intertwine.potentials.models import MODELS
 
 GOOD = """\
@@ -176,3 +184,61 @@ def test_keys_of_another_model_are_refused(tmp_path, kind, key, hint):
     with pytest.raises(ConfigError, match=words) as caught:
         load_config(tmp_path / "config.yaml")
     assert "\n" not in str(caught.value)
+
+
+def test_changes_from_the_command_line_go_before_the_file_and_make_sections(tmp_path):
+    (tmp_path / "config.yaml").write_text(GOOD)
+    changes = [read_change("train.loss.forces=7"), read_change("data.keys.energy=E"), read_change("model.layers=1.5")]
+    with pytest.raises(ConfigError, match=r"^--set model.layers=1.5: model.layers is 1.5: expected") as caught:
+        compose_config(FitConfig, tmp_path / "config.yaml", [*changes, Change(("seed",), -1, "--seed -1")])
+    assert "(1 more after this one.)" in str(caught.value)
+    config = compose_config(FitConfig, tmp_path / "config.yaml", changes[:2])
+    assert (config.train.loss.forces, config.data.keys.energy, config.model.cutoff) == (7.0, "E", 4.5)
+    alone = compose_config(FitConfig, None, [Change(("data", "train"), "a: b.xyz", "--train"), changes[0]])
+    assert alone.data.train == "a: b.xyz" and alone.train.loss.forces == 7.0
+
+
+CHANGES = {
+    "misspelt": ("model.cutof=3", '--set model.cutof=3: model has no "cutof". Did you mean "cutoff"?'),
+    "misspelt section": ("modle.cutoff=3", '--set modle.cutoff=3: the file has no "modle". Did you mean "model"?'),
+    "no value": ("model.cutoff", "--set model.cutoff: expected KEY=VALUE"),
+    "empty value": ("model.cutoff=", "--set model.cutoff=: model.cutoff is empty: expected a valid number."),
+    "no section": ("seed.x=3", "--set seed.x=3: seed is 7 and no section."),
+    "not YAML": ("model.hidden=[1", "--set model.hidden=[1 line 1: not YAML"),
+    "tag": ("model.hidden=!!python/name:os.system", "the tag"),
+    "anchor": ("model.hidden=&a 1", "anchors"),
+    "bad key": ("a b=1", "expected KEY=VALUE"),
+    "control character": ("a=\x1b[0m", r"--set 'a=\x1b[0m'"),
+    "second stage too late": ("train.swa_start=100", "swa_start is 100, expected less than epochs, 100"),
+    "logger": ("log=[cvs]", "log.0 is 'cvs': expected 'csv', 'tensorboard' or 'wandb'"),
+    "head": ("heads.r2.trian=x", 'heads.r2 has no "trian". Did you mean "train"?'),
+    "head without data": ("heads.r2={}", 'heads.r2 needs "train", a file with the frames'),
+    "head called main": ("heads.main.train=x", "expected a name of letters, digits, - and _, other than main"),
+    "later loss": ("train.swa_loss.force=1", 'train.swa_loss has no "force". Did you mean "forces"?'),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_every_faulty_change_is_one_line_that_shows_it(name, tmp_path):
+    text, words = CHANGES[name]
+    (tmp_path / "config.yaml").write_text(GOOD)
+    with pytest.raises(ConfigError) as caught:
+        compose_config(FitConfig, tmp_path / "config.yaml", [read_change(text)])
+    assert words in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+def test_a_written_configuration_reads_back_the_same(tmp_path):
+    words = [
+        "data.train=x",
+        "seed=3",
+        "heads.r2.train=b",
+        "log=[csv]",
+        "train.swa_start=50",
+        "train.learning_rate=1e-7",
+    ]
+    config = compose_config(FitConfig, None, [read_change(word) for word in words])
+    for name in ("1e5", "010", "null", "yes", "1:30", "- a", "mit Umlaut ä", "a#b", "# c", "2024-01-01", ".5"):
+        named = config.model_copy(update={"out": name})
+        write_config(tmp_path / "config.yaml", named)
+        assert load_config(tmp_path / "config.yaml") == named

@@ -14,7 +14,6 @@ from lennard_jones import argon
 from intertwine.potentials.batching import collate
 from intertwine.potentials.config import FitConfig
 from intertwine.potentials.fit import (
-    fit_potential,
     hold_out,
     make_validation,
     measure,
@@ -29,6 +28,7 @@ from intertwine.potentials.objective import LossWeights, make_objective
 from intertwine.potentials.readers import from_atoms, write
 from intertwine.potentials.reference import isolated_atom_energies
 from intertwine.potentials.saved import load
+from intertwine.potentials.training_run import fit_potential
 from intertwine.training.checkpoint import CheckpointError
 from intertwine.training.history import History
 from intertwine.training.progress import Quiet

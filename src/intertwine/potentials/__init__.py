@@ -9,7 +9,6 @@ from intertwine.potentials.contract import check_potential
 from intertwine.potentials.dispersion import with_dispersion
 from intertwine.potentials.evaluate import evaluate
 from intertwine.potentials.facet import Facet
-from intertwine.potentials.fit import fit_potential
 from intertwine.potentials.graph import Graph, GraphError, Prediction
 from intertwine.potentials.mace import MACE
 from intertwine.potentials.md import simulate
@@ -22,6 +21,7 @@ from intertwine.potentials.relax import relax
 from intertwine.potentials.saved import build_potential, load, save_potential
 from intertwine.potentials.tabulate import tabulate
 from intertwine.potentials.tdn import TDN
+from intertwine.potentials.training_run import fit_potential
 from intertwine.potentials.zbl import WithRepulsion
 
 __all__ = [

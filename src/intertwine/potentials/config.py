@@ -1,12 +1,15 @@
 """What a training run can be told in a file: a section for data, model and training. No group acts here."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from intertwine.potentials.config_section import Count, NotNegative, Positive, Section
+from intertwine.potentials.heads import MAIN
 from intertwine.potentials.model_config import ModelConfig
+from intertwine.training.loggers import LoggerName
 from intertwine.training.plan import TrainingPlan
 
 
@@ -14,6 +17,15 @@ def _fraction_or_path(value: float | str) -> float | str:
     if isinstance(value, float) and not 0 < value < 1:
         raise PydanticCustomError("fraction", "expected a fraction between 0 and 1, or the path of a file")
     return value
+
+
+def _head_name(name: str) -> str:
+    if name == MAIN or not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise PydanticCustomError("head", f"expected a name of letters, digits, - and _, other than {MAIN}")
+    return name
+
+
+HeadName = Annotated[str, AfterValidator(_head_name)]
 
 
 class KeysConfig(Section):
@@ -60,6 +72,14 @@ class TrainConfig(Section):
     plateau_patience: Annotated[int, Field(ge=0)] = 5
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.99
     """Decay of the average of the weights."""
+    swa_start: Count | None = None
+    """Epochs before the second stage: equal average, constant learning rate."""
+    swa_learning_rate: Positive = 0.1
+    """Of the second stage, a fraction of `learning_rate`."""
+    swa_loss: LossConfig | None = None
+    """Weights of the second stage; without it those of the first."""
+    mixed_precision: bool = False
+    """Matrix products in bfloat16; energies are summed in float64 all the same."""
     clip_norm: Positive | None = 10.0
     patience: Count | None = None
     validate_every: Count = 1
@@ -68,8 +88,41 @@ class TrainConfig(Section):
     max_seconds: Positive | None = None
     loss: LossConfig = LossConfig()
 
+    @model_validator(mode="after")
+    def _second_stage_within(self) -> "TrainConfig":
+        if self.swa_start is not None and self.swa_start >= self.epochs:
+            raise ValueError(f"swa_start is {self.swa_start}, expected less than epochs, {self.epochs}")
+        return self
 
-class FitConfig(Section):
+
+class RunConfig(Section):
+    """What every training run is told, be it from the start or from a trained potential."""
+
+    version: Annotated[Literal[1], Field(description="the number 1")]
+    data: Annotated[DataConfig, Field(description="a section with at least `train: FILE`")]
+    train: TrainConfig = TrainConfig()
+    log: tuple[LoggerName, ...] = ()
+    """Where to show the history besides."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    devices: Count = 1
+    out: Annotated[str, Field(min_length=1)] = "runs/train"
+    """Folder for checkpoints, history and the potential."""
+
+    def plan(self) -> TrainingPlan:
+        """The training plan of this file."""
+        choices = self.train.model_dump(exclude={"loss", "swa_loss", "ema", "mixed_precision"})
+        return TrainingPlan(
+            **choices,
+            ema_decay=self.train.ema,
+            precision="bf16-mixed" if self.train.mixed_precision else "true",
+            seed=self.seed,
+            device=self.device,
+            devices=self.devices,
+        )
+
+
+class FitConfig(RunConfig):
     """A whole file. `plan()` is what the loop needs of it.
 
     Example:
@@ -78,20 +131,13 @@ class FitConfig(Section):
         100
     """
 
-    version: Annotated[Literal[1], Field(description="the number 1")]
-    data: Annotated[DataConfig, Field(description="a section with at least `train: FILE`")]
+    heads: dict[HeadName, DataConfig] = Field(default_factory=dict)
+    """Further data sets, for example of another level of theory, each with a head of its own."""
     model: ModelConfig = ModelConfig()
-    train: TrainConfig = TrainConfig()
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    devices: Count = 1
     dtype: Literal["float32", "float64"] = "float32"
-    out: Annotated[str, Field(min_length=1)] = "runs/train"
-    """Folder for checkpoints, history and the potential."""
 
-    def plan(self) -> TrainingPlan:
-        """The training plan of this file."""
-        choices = self.train.model_dump(exclude={"loss", "ema"})
-        return TrainingPlan(
-            **choices, ema_decay=self.train.ema, seed=self.seed, device=self.device, devices=self.devices
-        )
+    @model_validator(mode="after")
+    def _mixed_is_single(self) -> "FitConfig":
+        if self.train.mixed_precision and self.dtype == "float64":
+            raise ValueError("train.mixed_precision goes with dtype float32, not float64")
+        return self

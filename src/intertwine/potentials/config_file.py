@@ -1,25 +1,39 @@
 """Configuration files: safe YAML to a checked `FitConfig`, each fault with line and remedy. No group acts here."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from intertwine.potentials.config import FitConfig
+from intertwine.potentials.textfile import write_text
 
 LARGEST = 1_000_000
 """Bytes beyond which a file is taken for something else than a configuration."""
 DEEPEST = 20
 """Levels of nesting; a configuration has four."""
+Config = TypeVar("Config", bound=BaseModel)
 Place = tuple[str | int, ...]
 """Where a value stands: ("model", "cutoff")."""
 
 
 class ConfigError(ValueError):
     """A configuration file that must not be used. One line: file, line, key, what to write."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A value from the command line that takes the place of the file's."""
+
+    place: Place
+    value: Any
+    origin: str
+    """As the user wrote it, for messages: "--epochs 50"."""
 
 
 def load_config(path: Path | str) -> FitConfig:
@@ -35,20 +49,60 @@ def load_config(path: Path | str) -> FitConfig:
         >>> load_config("config.yaml").model.cutoff  # doctest: +SKIP
         5.0
     """
-    path = Path(path)
-    values, lines = _read(path)
+    return compose_config(FitConfig, path)
+
+
+def compose_config(schema: type[Config], path: Path | str | None, changes: Sequence[Change] = ()) -> Config:
+    """A checked configuration from a file, changes from the command line, or both.
+
+    Raises:
+        ConfigError: the first fault, where it was written, and how many more there are.
+
+    Example:
+        >>> changes = [Change(("data", "train"), "a.extxyz", "--train"), read_change("train.loss.stress=1")]
+        >>> compose_config(FitConfig, None, changes).train.loss.stress
+        1.0
+    """
+    values, lines = ({"version": 1}, {}) if path is None else _read(Path(path))
+    origins = {place: f"{path} line {line}" for place, line in lines.items()}
+    for change in changes:
+        _apply(change, values, origins)
     try:
-        return FitConfig.model_validate(values)
+        return schema.model_validate(values)
     except ValidationError as invalid:
-        faults: dict[tuple[int, Place], str] = {}
+        faults: dict[tuple[int, bool, Place], str] = {}
         for error in invalid.errors(include_url=False):
             place = error["loc"]
-            while place and place not in lines:
+            while place and place not in origins:
                 place = place[:-1]  # a missing key, or a branch of a union: the line of what holds it
-            faults.setdefault((lines.get(place, 0), place), _explain(error, values))
-    (line, _), first = min(faults.items())
+            order = lines.get(place, 0), error["type"] == "missing", place  # a misspelt key, then what it should be
+            faults.setdefault(order, _explain(error, values, schema))
+    (*_, place), first = min(faults.items(), key=lambda fault: (*fault[0][:2], str(fault[0][2])))
     more = f" ({len(faults) - 1} more after this one.)" if len(faults) > 1 else ""
-    raise ConfigError(f"{path}{f' line {line}' if line else ''}: {first}{more}")
+    raise ConfigError(f"{origins.get(place, path or 'command line')}: {first}{more}")
+
+
+def read_change(text: str) -> Change:
+    """A change from `section.key=value`, the value written as in a file.
+
+    Raises:
+        ConfigError: no `=`, or a value that is not plain YAML.
+
+    Example:
+        >>> read_change("model.channels=32").place
+        ('model', 'channels')
+    """
+    key, equals, value = text.partition("=")
+    origin = f"--set {text}" if text.isprintable() else f"--set {text!a}"
+    if not equals or not re.fullmatch(r"[\w-]+(\.[\w-]+)*", key):
+        raise ConfigError(f"{origin}: expected KEY=VALUE with dots between sections, for example model.channels=32.")
+    return Change(tuple(key.split(".")), _parse(value, origin, {}), origin)
+
+
+def write_config(path: Path | str, config: BaseModel) -> None:
+    """Write a configuration with every key, so that the same run can be made again."""
+    text = yaml.dump(config.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    write_text(Path(path), text)
 
 
 def example() -> str:
@@ -74,6 +128,31 @@ _Loader.add_implicit_resolver(
 )
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes what `_Loader` would take for something else than text."""
+
+
+_Dumper.yaml_implicit_resolvers = {
+    first: [*yaml.SafeDumper.yaml_implicit_resolvers.get(first, []), *_Loader.yaml_implicit_resolvers.get(first, [])]
+    for first in {*yaml.SafeDumper.yaml_implicit_resolvers, *_Loader.yaml_implicit_resolvers}
+}
+
+
+def _apply(change: Change, values: dict, origins: dict[Place, str]) -> None:
+    """Put a value in its place, making sections on the way."""
+    for depth, name in enumerate(change.place[:-1], 1):
+        section = values.setdefault(name, {})
+        if not isinstance(section, dict):
+            where = ".".join(map(str, change.place[:depth]))
+            raise ConfigError(f"{change.origin}: {where} is {section!r} and no section. Check the key.")
+        origins.setdefault(change.place[:depth], change.origin)
+        values = section
+    values[change.place[-1]] = change.value
+    for place in [place for place in origins if place[: len(change.place)] == change.place]:
+        del origins[place]
+    origins[change.place] = change.origin
+
+
 def _read(path: Path) -> tuple[dict, dict[Place, int]]:
     """The values of a file, and the line of every key and list entry."""
     try:
@@ -89,10 +168,19 @@ def _read(path: Path) -> tuple[dict, dict[Place, int]]:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}). Check the path.") from None
     lines: dict[Place, int] = {}
+    values = _parse(text, path, lines)
+    if not isinstance(values, dict):
+        found = "is empty" if values is None else "holds no sections"
+        raise ConfigError(f"{path}: {found}. `intertwine train --example` shows what it may hold.")
+    return values, lines
+
+
+def _parse(text: str, path: Path | str, lines: dict[Place, int]) -> Any:
+    """The values of a text; notes the line of every key and list entry."""
     try:
         _check_events(text, path)
         node = yaml.compose(text, _Loader)
-        values = None if node is None else _plain(node, (), lines, path)
+        return None if node is None else _plain(node, (), lines, path)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f" line {mark.line + 1}" if mark else ""
@@ -103,13 +191,9 @@ def _read(path: Path) -> tuple[dict, dict[Place, int]]:
         if isinstance(error, ConfigError):
             raise
         raise ConfigError(f"{path}: not YAML ({type(error).__name__}). Check the path.") from None
-    if not isinstance(values, dict):
-        found = "is empty" if values is None else "holds no sections"
-        raise ConfigError(f"{path}: {found}. `intertwine train --example` shows what it may hold.")
-    return values, lines
 
 
-def _check_events(text: str, path: Path) -> None:
+def _check_events(text: str, path: Path | str) -> None:
     """Refuse anchors, and nesting so deep that PyYAML would take minutes over it, before anything is built."""
     depth = 0
     for event in yaml.parse(text, _Loader):
@@ -123,7 +207,7 @@ def _check_events(text: str, path: Path) -> None:
             raise ConfigError(f"{path} line {line}: anchors (&, *) are not read. Repeat the value.")
 
 
-def _plain(node: yaml.Node, place: Place, lines: dict[Place, int], path: Path) -> Any:
+def _plain(node: yaml.Node, place: Place, lines: dict[Place, int], path: Path | str) -> Any:
     """The value of a node in plain Python; notes the lines of what it holds."""
     line = node.start_mark.line + 1
     if not str(node.tag).startswith("tag:yaml.org,2002:") or "python" in str(node.tag):
@@ -150,11 +234,14 @@ def _plain(node: yaml.Node, place: Place, lines: dict[Place, int], path: Path) -
     return loader.construct_object(node)
 
 
-def _explain(error: Any, values: dict) -> str:
+def _explain(error: Any, values: dict, schema: type[BaseModel]) -> str:
     """One fault of pydantic's in our words."""
+    wanted = error["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    if not error["loc"]:
+        return f"{wanted[:200].rstrip('.')}."
     *parents, name = error["loc"]
     section = ".".join(str(part) for part in parents) or "the file"
-    known = _fields(parents)
+    known = _fields(parents, schema)
     if error["type"] == "extra_forbidden":
         near = get_close_matches(str(name), known, n=1)
         hint = f'Did you mean "{near[0]}"?' if near else f"It may have {', '.join(known)}."
@@ -168,19 +255,26 @@ def _explain(error: Any, values: dict) -> str:
             break  # pydantic adds the branch of a union to the place
         value = value[part]
         place.append(str(part))
-    wanted = error["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
     if error["type"] == "model_type":
-        wanted = f"expected a section with {', '.join(_fields(error['loc']))}"
+        wanted = f"expected a section with {', '.join(_fields(error['loc'], schema))}"
     shown = "empty" if value is None else repr(value) if len(repr(value)) < 60 else f"{repr(value)[:60]}..."
     return f"{'.'.join(place)} is {shown}: {wanted[:200].rstrip('.')}."
 
 
-def _fields(place: Any) -> dict[str, Any]:
+def _fields(place: Any, schema: type[BaseModel]) -> dict[str, Any]:
     """The fields of the section at a place; none when there is no such section."""
-    model: type[BaseModel] = FitConfig
+    held: Any = schema
     for part in place:
-        field = model.model_fields.get(str(part))
-        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+        if get_origin(held) is dict:
+            held = get_args(held)[1]
+        elif _is_section(held) and str(part) in held.model_fields:
+            held = held.model_fields[str(part)].annotation
+            if get_origin(held) is not dict:  # a section, or one that may be empty
+                held = next((each for each in get_args(held) if _is_section(each)), held)
+        else:
             return {}
-        model = field.annotation
-    return dict(model.model_fields)
+    return dict(held.model_fields) if _is_section(held) else {}
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

@@ -1,4 +1,4 @@
-"""From labelled structures to a trained potential: references, scales, training, saving; no group acts here."""
+"""From labelled structures to a trained potential: references, scales, training; no group acts here."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,68 +11,26 @@ import torch
 from torch import Tensor, nn
 
 from intertwine.potentials.batching import split
-from intertwine.potentials.config import FitConfig
 from intertwine.potentials.graph import Graph, GraphError
 from intertwine.potentials.models import ModelName
 from intertwine.potentials.neighbors import connect
 from intertwine.potentials.objective import LossWeights, make_terms
 from intertwine.potentials.partial_labels import collate_partial
 from intertwine.potentials.potential import Potential
-from intertwine.potentials.readers import read
 from intertwine.potentials.reference import (
     composition_energy,
     fit_reference_energies,
     is_isolated_atom,
     isolated_atom_energies,
 )
-from intertwine.potentials.saved import DTYPES, build_potential, save_potential
+from intertwine.potentials.saved import build_potential
 from intertwine.potentials.soundness import check_species
 from intertwine.training.history import History
-from intertwine.training.loop import fit
+from intertwine.training.loggers import LoggerName
+from intertwine.training.loop import SecondStage, fit
+from intertwine.training.means import Mean
 from intertwine.training.plan import TrainingPlan
 from intertwine.training.progress import Progress
-
-
-def fit_potential(config: FitConfig, *, resume: bool = False, progress: Progress | None = None) -> Path:
-    """Do all that a configuration file says; the trained potential lies in `<out>/potential`, its history beside it.
-
-    Frames of a single atom give the reference energies and are not trained on; elements without one get theirs from a
-    least-squares fit to the training frames.
-
-    Example:
-        >>> fit_potential(load_config("config.yaml"))  # doctest: +SKIP
-        PosixPath('runs/train/potential')
-
-    Raises:
-        GraphError: data that cannot be trained on.
-        NumericalError: the training left the finite numbers.
-        CheckpointError: `<out>` holds a run and `resume` is False, or its checkpoint is damaged.
-    """
-    weights = LossWeights(**config.train.loss.model_dump())
-
-    def labelled(path: str) -> list[Graph]:
-        return read(path, **{f"{name}_key": key for name, key in config.data.keys})
-
-    train, references = reference_frames(labelled(config.data.train))
-    if isinstance(config.data.valid, str):
-        valid = trainable(labelled(config.data.valid))
-    else:
-        train, valid = hold_out(train, config.data.valid, seed=config.seed)
-    require(weights.labels, train)
-    potential, train = new_potential(
-        config.model.kind,
-        config.model.hyperparameters(),
-        train,
-        references,
-        seed=config.seed,
-        dtype=DTYPES[config.dtype],
-    )
-    valid = ready(valid, potential)
-    out = Path(config.out)
-    train_potential(
-        potential, train, valid, config.plan(), weights=weights, folder=out, resume=resume, progress=progress
-    )
-    return save_potential(out / "potential", potential, notes={"config": config.model_dump(mode="json")})
 
 
 def reference_frames(graphs: Sequence[Graph]) -> tuple[list[Graph], dict[int, float]]:
@@ -145,7 +103,7 @@ def new_potential(
     Species and the number of neighbours come from the frames; the scale is the root mean square force, the shift the
     mean energy per atom above the references.
     """
-    connected = [connect(graph, hyperparameters["cutoff"]) for graph in train]
+    connected = with_edges(train, hyperparameters["cutoff"])
     scales = measure(connected, reference_energies)
     potential = build_potential(
         kind,
@@ -162,7 +120,12 @@ def ready(graphs: Sequence[Graph], potential: Potential) -> list[Graph]:
     """Frames checked, connected and cast for a potential."""
     for graph in graphs:
         check_species(graph, potential.species)
-    return [connect(graph, potential.cutoff).to(dtype=potential.dtype) for graph in graphs]
+    return [graph.to(dtype=potential.dtype) for graph in with_edges(graphs, potential.cutoff)]
+
+
+def with_edges(graphs: Sequence[Graph], cutoff: float) -> list[Graph]:
+    """Frames with their edges, those that have them as they are."""
+    return [graph if graph.cutoff == cutoff else connect(graph, cutoff) for graph in graphs]
 
 
 @dataclass(frozen=True)
@@ -207,24 +170,33 @@ def train_potential(
     plan: TrainingPlan,
     *,
     weights: LossWeights = LossWeights(),
+    later_weights: LossWeights | None = None,
     folder: Path | str | None = None,
     resume: bool = False,
     progress: Progress | None = None,
+    log: Collection[LoggerName] = (),
 ) -> History:
     """Train in place on frames that are `ready`; the potential ends with the averaged weights of its best validation.
 
     The history holds root mean square errors in eV/atom, eV/Angstrom and eV/Angstrom^3 of the validation frames.
+
+    Args:
+        later_weights: of the loss from `plan.swa_start` on; without them `weights`.
     """
+    size = 2 * plan.batch_size
+    later = later_weights or weights
     return fit(
         potential,
         make_terms(weights),
         train,
         collate_partial,
         plan,
-        validate=make_validation(valid, weights, batch_size=2 * plan.batch_size),
+        validate=make_validation(valid, weights, batch_size=size),
+        second_stage=SecondStage(make_terms(later), make_validation(valid, later, batch_size=size)),
         folder=folder,
         resume=resume,
         progress=progress,
+        log=log,
         decays=hidden_matrices_decay,
     )
 
@@ -235,19 +207,26 @@ def make_validation(
     """A function from a potential to its loss and errors on some frames, over the labels that they have."""
     terms = make_terms(weights)
     batches = [collate_partial(graphs[start : start + batch_size]) for start in range(0, len(graphs), batch_size)]
+    return lambda potential: loss_and_errors(total(terms, potential, batches))
 
-    def validate(potential: nn.Module) -> dict[str, float]:
-        device = next(potential.parameters()).device
-        with torch.no_grad():
-            found = [terms(potential, batch.to(device)) for batch in batches]
-        means = {name: reduce(add, (each[name] for each in found)) for name in found[0]}
-        there = {name: mean for name, mean in means.items() if mean.count > 0}
-        values = {name: (mean.total / mean.count).item() for name, mean in there.items()}
-        loss = sum(mean.weight * values[name] for name, mean in there.items())
-        roots = {name.replace("_mse", "_rmse"): value**0.5 for name, value in values.items() if name.endswith("_mse")}
-        return {"loss": loss, **roots}
 
-    return validate
+def total(
+    terms: Callable[[nn.Module, Graph], dict[str, Mean]], potential: nn.Module, batches: Sequence[Graph]
+) -> dict[str, Mean]:
+    """The terms over several batches together."""
+    device = next(potential.parameters()).device
+    with torch.no_grad():
+        found = [terms(potential, batch.to(device)) for batch in batches]
+    return {name: reduce(add, (each[name] for each in found)) for name in found[0]}
+
+
+def loss_and_errors(means: Mapping[str, Mean]) -> dict[str, float]:
+    """The loss, and the root of every mean square; a label that no frame has is left out."""
+    there = {name: mean for name, mean in means.items() if mean.count > 0}
+    values = {name: (mean.total / mean.count).item() for name, mean in there.items()}
+    loss = sum(mean.weight * values[name] for name, mean in there.items())
+    roots = {name.replace("_mse", "_rmse"): value**0.5 for name, value in values.items() if name.endswith("_mse")}
+    return {"loss": loss, **roots}
 
 
 def hidden_matrices_decay(name: str, parameter: Tensor) -> bool:

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
+from intertwine.potentials.heads import choose_head, head_tensors, head_values
 from intertwine.potentials.mace_torch import MACETorch
 from intertwine.potentials.models import MODELS, ModelName
 from intertwine.potentials.potential import Potential
@@ -58,7 +60,13 @@ def build_potential(
     return potential
 
 
-def save_potential(folder: Path | str, potential: Potential, *, notes: Mapping[str, Any] | None = None) -> Path:
+def save_potential(
+    folder: Path | str,
+    potential: Potential,
+    *,
+    heads: Mapping[str, Potential] = MappingProxyType({}),
+    notes: Mapping[str, Any] | None = None,
+) -> Path:
     """Write a potential as a folder, all of it or nothing; `load` reads it back bit for bit.
 
     Args:
@@ -67,6 +75,7 @@ def save_potential(folder: Path | str, potential: Potential, *, notes: Mapping[s
     Raises:
         ValueError: the potential was not made by `build_potential` or `load`.
     """
+        heads: potentials that share its weights but for their readouts, as `another_head` makes them, by name.
     if potential.recipe is None:
         raise ValueError("save_potential: this potential has no recipe; make it with build_potential to save it.")
     values = {
@@ -77,20 +86,24 @@ def save_potential(folder: Path | str, potential: Potential, *, notes: Mapping[s
         "dtype": str(potential.dtype).removeprefix("torch."),
         "notes": dict(notes or {}),
     }
-    return write_checkpoint(folder, weights(potential), values, kind=KIND)
+    return write_checkpoint(folder, {**weights(potential), **head_tensors(heads)}, values, kind=KIND)
 
 
-def load(folder: Path | str, *, device: torch.device | str = "cpu") -> Potential:
+def load(folder: Path | str, *, head: str | None = None, device: torch.device | str = "cpu") -> Potential:
+        **({"heads": head_values(heads)} if heads else {}),
     """Read a potential that `save_potential` wrote, in its own dtype.
 
     Example:
         >>> potential = load("runs/demo/potential")  # doctest: +SKIP
 
     Raises:
-        CheckpointError: missing, cut short, altered by as little as a bit, or not a potential.
+        CheckpointError: missing, cut short, altered by as little as a bit, not a potential, or without such a head.
+    Args:
+        head: which of its heads; the one called main if none is named.
+
     """
     checkpoint = read_checkpoint(folder, kind=KIND)
-    values = checkpoint.values
+    values, tensors = choose_head(checkpoint.values, checkpoint.tensors, head, origin=str(folder))
     try:
         references = {int(number): float(energy) for number, energy in values["reference_energies"].items()}
         potential = build_potential(
@@ -103,5 +116,5 @@ def load(folder: Path | str, *, device: torch.device | str = "cpu") -> Potential
             f"{folder}: the checkpoint does not describe a potential that this release can build ({reason}). "
             f"Load it with the release that wrote it."
         ) from error
-    load_weights(potential, checkpoint.tensors, origin=str(folder))
+    load_weights(potential, tensors, origin=str(folder))
     return potential.to(device)

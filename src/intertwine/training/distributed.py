@@ -1,6 +1,7 @@
 """Sums over the processes of a data-parallel run, safe for parameters that got no gradient. No group acts here."""
 
 import atexit
+import os
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -14,8 +15,13 @@ def process_count() -> int:
 
 @torch.no_grad()
 def process_number() -> int:
-    """The rank of this process, 0 when nothing was launched."""
-    return distributed.get_rank() if process_count() > 1 else 0
+    """The rank of this process, 0 when nothing was launched.
+
+    A process that was started as one of many knows its rank before it has met the others.
+    """
+    if process_count() > 1:
+        return distributed.get_rank()
+    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")))
 
 
 def sum_over_processes(values: Tensor) -> Tensor:

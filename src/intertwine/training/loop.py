@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from intertwine.training.checkpoint import CheckpointError, steps
+from intertwine.training.checkpoint import steps
 from intertwine.training.distributed import close_at_exit, copy_from_first, numbers_from_first, sum_gradients
 from intertwine.training.history import History
 from intertwine.training.interruption import Interrupted, StopRequest, stop_requests
@@ -22,7 +22,7 @@ from intertwine.training.plan import TrainingPlan
 from intertwine.training.progress import Progress, make_progress
 from intertwine.training.randomness import own_randomness
 from intertwine.training.sampler import EpochSampler
-from intertwine.training.state import RunState
+from intertwine.training.state import RunState, checkpoint_to_resume
 from intertwine.training.weights import load_weights, snapshot, weights
 
 Objective = Callable[[nn.Module, Any], Mapping[str, Tensor | Mean]]
@@ -173,11 +173,9 @@ class _Run:
         """Start anew, or where the newest checkpoint in the folder ends."""
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
-            found = steps(self.folder / "checkpoints")
-            if found and not resume:
-                raise CheckpointError(f"{self.folder}: holds a run already. Resume it, or choose another folder.")
-            if found:
-                self.state.restore(found[-1], self.fabric.device)
+            newest = checkpoint_to_resume(self.folder, resume)
+            if newest is not None:
+                self.state.restore(newest, self.fabric.device)
         standing = self.state.standing
         self.started = self.saved = time.monotonic()
         self.seconds_before = standing.seconds

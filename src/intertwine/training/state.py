@@ -40,6 +40,18 @@ class Standing:
     second_stage: bool = False
 
 
+def checkpoint_to_resume(folder: Path, resume: bool) -> Path | None:
+    """The newest checkpoint of the run in a folder; None where there is no run.
+
+    Raises:
+        CheckpointError: there is one, and nobody asked to resume it.
+    """
+    found = steps(folder / "checkpoints")
+    if found and not resume:
+        raise CheckpointError(f"{folder}: holds a run already. Resume it, or choose another folder.")
+    return found[-1] if found else None
+
+
 class RunState:
     """Weights, optimizer, schedule, averages, random numbers, standing and history of one run.
 
