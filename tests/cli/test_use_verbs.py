@@ -25,3 +25,22 @@ def test_md_refuses_baths_that_cannot_be(workplace):
     words = ["md", workplace / "run/potential", workplace / "data.extxyz", "--steps", 2, "--quiet"]
     refused(call(*words, "--final-temperature", 10), "--ensemble")
     refused(call(*words, "--ensemble", "nvt", "--temperature", 0), "--temperature")
+
+
+def test_relax_takes_all_frames_of_a_file(workplace, tmp_path):
+    words = ["relax", workplace / "run/potential", workplace / "data.extxyz", "--out", tmp_path / "all.extxyz"]
+    result = call(*words, "--all", "--fmax", 0.05, "--cell", "volume", "--steps", 50, "--quiet")
+    assert result.exit_code == 0, result.output
+    assert "of 8 structures" in result.stdout
+    assert len(read(tmp_path / "all.extxyz", require=("energy", "forces", "stress"))) == 8
+    refused(call(*words, "--all", "--trajectory", tmp_path / "path.extxyz"), "--all", "--frame")
+
+
+def test_relax_tells_which_frames_failed_and_keeps_the_others(workplace, tmp_path):
+    text = (workplace / "data.extxyz").read_text()
+    (tmp_path / "some.extxyz").write_text(text + '1\nProperties=species:S:1:pos:R:3 pbc="F F F"\nAu 0 0 0\n')
+    words = ["relax", workplace / "run/potential", tmp_path / "some.extxyz", "--out", tmp_path / "all.extxyz"]
+    result = call(*words, "--all", "--steps", 1, "--quiet")
+    assert result.exit_code == 0, result.output
+    assert "frame 8" in result.stderr and "Au" in result.stderr
+    assert len(read(tmp_path / "all.extxyz")) == 8

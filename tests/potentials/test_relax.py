@@ -31,17 +31,28 @@ def test_a_crystal_relaxes_its_cell_until_there_is_no_stress():
     start = bulk("Ar", "fcc", a=5.0, cubic=True)
     start.rattle(0.05, seed=0)
     fixed = relax(argon(), start, fmax=1e-4)
-    free = relax(argon(), start, fmax=1e-4, cell=True, optimizer="fire", steps=2000)
+    free = relax(argon(), start, fmax=1e-4, cell="full", optimizer="fire", steps=2000)
     assert free.path.converged
     assert np.abs(free.atoms.get_stress()).max() < 1e-5 < np.abs(fixed.atoms.get_stress()).max()
     assert free.path.energy[-1] < fixed.path.energy[-1]
     assert np.array_equal(start.cell.array, fixed.atoms.cell.array)
 
 
+def test_a_cell_may_keep_its_shape_or_its_volume():
+    start = bulk("Ar", "fcc", a=5.0)
+    start.set_cell(start.cell.array @ np.diag([1.1, 1.0, 0.95]), scale_atoms=True)
+    free, volume, shape = (relax(argon(), start, cell=cell, fmax=1e-4).atoms for cell in ("full", "volume", "shape"))
+    assert np.abs(free.get_stress()).max() < 1e-4
+    np.testing.assert_allclose(volume.cell.cellpar()[3:], start.cell.cellpar()[3:], atol=1e-9)
+    assert abs(volume.get_stress()[:3].mean()) < 1e-4 < np.abs(volume.get_stress()).max()
+    assert shape.get_volume() == pytest.approx(start.get_volume(), rel=1e-9)
+    assert np.ptp(shape.get_stress()[:3]) < 2e-4 < abs(shape.get_stress()[:3].mean())
+
+
 def test_pressure_shrinks_the_cell():
     start = bulk("Ar", "fcc", a=5.2)
     volumes = [
-        relax(argon(), start, cell=True, fmax=1e-4, pressure=pressure).atoms.get_volume() for pressure in (0.0, 0.006)
+        relax(argon(), start, cell="full", fmax=1e-4, pressure=pressure).atoms.get_volume() for pressure in (0.0, 0.006)
     ]
     assert volumes[1] < volumes[0] - 1.0
 
@@ -82,7 +93,7 @@ def test_a_graph_can_be_relaxed():
     [
         (Atoms("Ar2", [[0, 0, 0], [0, 0, np.nan]]), {}, "positions is nan"),
         (Atoms("Au2", [[0, 0, 0], [0, 0, 3.0]]), {}, "Au"),
-        (Atoms("Ar2", [[0, 0, 0], [0, 0, 4.0]]), {"cell": True}, "periodic"),
+        (Atoms("Ar2", [[0, 0, 0], [0, 0, 4.0]]), {"cell": "full"}, "periodic"),
         (Atoms("Ar2", [[0, 0, 0], [0, 0, 4.0]]), {"trajectory": "path.cif"}, "extxyz"),
         (Atoms("Ar2", [[0, 0, 0], [0, 0, 4.0]]), {"trajectory": "/nowhere/at/all/path.xyz"}, "no folder"),
     ],

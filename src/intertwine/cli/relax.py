@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,35 +17,55 @@ class Optimizer(StrEnum):
     fire = "fire"
 
 
+class Cell(StrEnum):
+    """What of the lattice relaxes too."""
+
+    none = "none"
+    full = "full"
+    shape = "shape"
+    volume = "volume"
+
+
 def relax(
     potential: PotentialFolder,
     structure: StructureFile,
-    out: Annotated[Path, typer.Option(help="The relaxed structure.")] = Path("relaxed.extxyz"),
+    out: Annotated[Path, typer.Option(help="The relaxed structure, or structures.")] = Path("relaxed.extxyz"),
+    every: Annotated[bool, typer.Option("--all", help="Every frame of the file, many at once.")] = False,
     fmax: Annotated[float, typer.Option(min=1e-9, help="Longest force to leave, eV/A.")] = 0.01,
-    steps: Annotated[int, typer.Option(min=0, help="At most so many.")] = 500,
-    optimizer: Optimizer = Optimizer.bfgs,
-    cell: Annotated[bool, typer.Option("--cell", help="Relax the lattice too.")] = False,
-    pressure: Annotated[float, typer.Option(help="With --cell, GPa.")] = 0.0,
+    steps: Annotated[int, typer.Option(min=0, help="At most so many, for each.")] = 500,
+    optimizer: Annotated[Optimizer, typer.Option(help="Of a single structure; --all has its own L-BFGS.")] = (
+        Optimizer.bfgs
+    ),
+    cell: Annotated[
+        Cell, typer.Option(help="Relax the lattice too: all of it, its shape alone, or its volume alone.")
+    ] = Cell.none,
+    pressure: Annotated[float, typer.Option(help="On a lattice that relaxes, GPa.")] = 0.0,
     trajectory: Trajectory = None,
     tabulate: Tabulate = False,
     frame: Frame = 0,
     device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
-    """Relax a structure until its forces vanish."""
+    """Relax a structure, or all of a file, until the forces vanish."""
     from ase.units import GPa
 
     from intertwine.cli.bar import bar
+    from intertwine.cli.boundary import CannotRun
     from intertwine.cli.structures import open_frame, open_potential
     from intertwine.potentials.relax import relax as relax_structure
     from intertwine.potentials.trajectory import TrajectoryFile
 
+    choices: dict[str, Any] = {"fmax": fmax, "steps": steps, "cell": cell.value, "pressure": pressure * GPa}
+    if every:
+        if trajectory is not None or optimizer != Optimizer.bfgs:
+            raise CannotRun("--all takes neither --trajectory nor --optimizer; relax one --frame with them.")
+        _relax_all(potential, structure, out, choices, tabulated=tabulate, device=device, quiet=quiet)
+        return
     model, graph = open_potential(potential, device, tabulated=tabulate), open_frame(structure, frame)
     with TrajectoryFile(out) as file, bar(quiet=quiet) as show:
         found = relax_structure(
-            model, graph, fmax=fmax, steps=steps, optimizer=optimizer.value, cell=cell, pressure=pressure * GPa,
-            trajectory=trajectory, progress=show,
-        )  # fmt: skip
+            model, graph, optimizer=optimizer.value, trajectory=trajectory, progress=show, **choices
+        )
         file.write(found.atoms, {})
     energy, force = found.path.energy, found.path.fmax
     verdict = "converged" if found.path.converged else "not converged"
@@ -53,3 +73,29 @@ def relax(
     typer.echo(f"energy    {energy[0]:.6f} eV  ->  {energy[-1]:.6f} eV")
     typer.echo(f"fmax      {force[0]:.6f} eV/A  ->  {force[-1]:.6f} eV/A")
     typer.echo(f"written   {out}")
+
+
+def _relax_all(
+    potential: Path, structures: Path, out: Path, choices: dict[str, Any], *, tabulated: bool, device: str, quiet: bool
+) -> None:
+    import numpy as np
+
+    from intertwine.cli.bar import bar
+    from intertwine.cli.structures import open_potential
+    from intertwine.potentials.batched_relax import relax_all
+    from intertwine.potentials.readers import read
+    from intertwine.potentials.trajectory import TrajectoryFile
+
+    model, graphs = open_potential(potential, device, tabulated=tabulated), read(structures)
+    with TrajectoryFile(out) as file, bar(quiet=quiet) as show:
+        outcomes = relax_all(model, graphs, progress=show, **choices)
+        for index, found in enumerate(outcomes):
+            if found.failure is None:
+                file.write(found.atoms, {"frame": index, "steps": found.steps, "converged": int(found.converged)})
+    converged = sum(found.converged for found in outcomes)
+    steps = np.median([found.steps for found in outcomes])
+    typer.echo(f"converged  {converged} of {len(outcomes)} structures, after {steps:.0f} steps at the median")
+    for index, found in enumerate(outcomes):
+        if found.failure is not None:
+            typer.echo(f"failed     frame {index}: {found.failure}", err=True)
+    typer.echo(f"written    {out}")

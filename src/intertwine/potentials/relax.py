@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from ase import Atoms
@@ -12,6 +12,7 @@ from ase.optimize import BFGS, FIRE, LBFGS
 from jaxtyping import Float
 
 from intertwine.potentials.calculator import Calculator
+from intertwine.potentials.cell_strain import CellFreedom
 from intertwine.potentials.graph import Graph, GraphError
 from intertwine.potentials.potential import Potential
 from intertwine.potentials.report import RelaxationPath
@@ -42,7 +43,7 @@ def relax(
     fmax: float = 0.01,
     steps: int = 500,
     optimizer: Literal["bfgs", "lbfgs", "fire"] = "bfgs",
-    cell: bool = False,
+    cell: CellFreedom = "none",
     pressure: float = 0.0,
     trajectory: Path | str | None = None,
     progress: Progress | None = None,
@@ -55,13 +56,14 @@ def relax(
         optimizer: "bfgs" learns the whole curvature and takes few steps, its memory and time grow fast with the atoms
             (some hundreds are fine); "lbfgs" learns the recent part of it and needs a start near the minimum; "fire" is
             slow and hard to upset.
-        cell: relax the lattice too. Its generalised forces, virial / number of atoms, then count for `fmax`.
+        cell: what of the lattice relaxes too, see `cell_strain`. Its generalised forces, virial / number of atoms, then
+            count for `fmax`.
         pressure: to relax the lattice under, eV/A^3 (1 GPa is 0.00624).
         trajectory: an extended XYZ or HDF5 file (.h5) for every step, with energy, forces and stress.
         progress: called at every step.
 
     Raises:
-        GraphError: the structure cannot be computed with, or `cell` is asked for without a periodic one.
+        GraphError: the structure cannot be computed with, or a free cell is asked for without a periodic one.
         NumericalError: the relaxation ran into a geometry that cannot be computed with.
 
     Example:
@@ -73,11 +75,22 @@ def relax(
     if not fmax > 0 or steps < 0:
         raise ValueError(f"relax: fmax must be positive and steps at least 0, got {fmax} and {steps}.")
     atoms = bare(structure)
-    if cell and not atoms.pbc.all():
-        raise GraphError(f"{atoms.symbols}: cell=True needs a structure that is periodic along all three directions.")
+    if cell not in get_args(CellFreedom):
+        raise ValueError(f"relax: cell must be one of {', '.join(get_args(CellFreedom))}, got {cell!r}.")
+    if cell != "none" and not atoms.pbc.all():
+        raise GraphError(f"{atoms.symbols}: a free cell needs a structure that is periodic along all three directions.")
     atoms.calc = Calculator(potential)
     atoms.get_potential_energy()  # a bad structure is an error of the input, whatever comes later is not
-    target: Any = FrechetCellFilter(atoms, scalar_pressure=pressure) if cell else atoms
+    if atoms.pbc.all():
+        atoms.get_stress()
+    target: Any = atoms
+    if cell != "none":
+        target = FrechetCellFilter(
+            atoms,
+            scalar_pressure=pressure,
+            hydrostatic_strain=cell == "volume",
+            constant_volume=cell == "shape",
+        )
     energy, largest, positions = [], [], []
     search = OPTIMIZERS[optimizer](target, logfile=None)
     with open_trajectory(trajectory, frames=steps + 1) as file:
