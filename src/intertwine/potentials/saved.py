@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from intertwine.potentials.heads import choose_head, head_tensors, head_values
+from intertwine.potentials.heads import choose_head, head_tensors, head_values
 from intertwine.potentials.mace_torch import MACETorch
 from intertwine.potentials.models import MODELS, ModelName
 from intertwine.potentials.potential import Potential
