@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from intertwine.potentials.heads import choose_head, head_tensors, head_values
-from intertwine.potentials.heads import choose_head, head_tensors, head_values
 from intertwine.potentials.mace_torch import MACETorch
 from intertwine.potentials.models import MODELS, ModelName
 from intertwine.potentials.potential import Potential
@@ -71,12 +70,12 @@ def save_potential(
     """Write a potential as a folder, all of it or nothing; `load` reads it back bit for bit.
 
     Args:
+        heads: potentials that share its weights but for their readouts, as `another_head` makes them, by name.
         notes: JSON values to keep beside the weights, for example the training configuration.
 
     Raises:
         ValueError: the potential was not made by `build_potential` or `load`.
     """
-        heads: potentials that share its weights but for their readouts, as `another_head` makes them, by name.
     if potential.recipe is None:
         raise ValueError("save_potential: this potential has no recipe; make it with build_potential to save it.")
     values = {
@@ -86,22 +85,22 @@ def save_potential(
         "shift": potential.shift,
         "dtype": str(potential.dtype).removeprefix("torch."),
         "notes": dict(notes or {}),
+        **({"heads": head_values(heads)} if heads else {}),
     }
     return write_checkpoint(folder, {**weights(potential), **head_tensors(heads)}, values, kind=KIND)
 
 
 def load(folder: Path | str, *, head: str | None = None, device: torch.device | str = "cpu") -> Potential:
-        **({"heads": head_values(heads)} if heads else {}),
     """Read a potential that `save_potential` wrote, in its own dtype.
+
+    Args:
+        head: which of its heads; the one called main if none is named.
 
     Example:
         >>> potential = load("runs/demo/potential")  # doctest: +SKIP
 
     Raises:
         CheckpointError: missing, cut short, altered by as little as a bit, not a potential, or without such a head.
-    Args:
-        head: which of its heads; the one called main if none is named.
-
     """
     checkpoint = read_checkpoint(folder, kind=KIND)
     values, tensors = choose_head(checkpoint.values, checkpoint.tensors, head, origin=str(folder))
