@@ -59,6 +59,7 @@ def test_disagreement_is_one_line_code_four_and_no_file(place, tmp_path, monkeyp
     monkeypatch.setattr(export, "start", wrong)
     monkeypatch.setattr(export, "traced", lambda potential, portable: None)
     monkeypatch.setitem(export.WRITERS, "torch-export", lambda program, path: path.write_bytes(b""))
-    result = call("export", place / "potential", tmp_path / "argon.pt2", "--check", place / "clusters.extxyz", "--quiet")
+    words = ["--check", place / "clusters.extxyz", "--quiet"]
+    result = call("export", place / "potential", tmp_path / "argon.pt2", *words)
     refused(result, "energies", "nothing was written", code=4)
     assert not list(tmp_path.iterdir())
