@@ -31,6 +31,9 @@ def evaluate(
     predictions: Annotated[
         Path | None, typer.Option(help="Write the frames with labels and predictions to this .extxyz file.")
     ] = None,
+    uncertainty: Annotated[
+        bool, typer.Option("--uncertainty", help="Tell how sure the potential is, and whether that is true.")
+    ] = False,
     batch_edges: Annotated[
         int, typer.Option(min=1, help="Atoms and edges predicted at once; lower it if memory is short.")
     ] = 16_384,
@@ -45,6 +48,7 @@ def evaluate(
     from intertwine.potentials.evaluate import compare
     from intertwine.potentials.labelled_frames import require_extxyz, write_predictions
     from intertwine.potentials.readers import read
+    from intertwine.potentials.saved_uncertainty import load_uncertainty
     from intertwine.potentials.tables import as_json, csv_text
     from intertwine.potentials.textfile import write_text
 
@@ -61,9 +65,10 @@ def evaluate(
         )
     ]
     names = {way: divide(way, graphs, data) for way in by or ["group"]}
+    estimator = load_uncertainty(potential, model) if uncertainty else None
     with bar(quiet=quiet) as show:
         found = compare(
-            model, graphs, batch_edges=batch_edges, unlabelled=predictions is not None,
+            model, graphs, estimator=estimator, batch_edges=batch_edges, unlabelled=predictions is not None,
             progress=lambda done, total: show("structures", done, total),
         )  # fmt: skip
     total = found.total()
@@ -116,6 +121,8 @@ def show_table(results: Sequence[Any], *, total: Any = None, by: str = "group") 
         if any(quantity in result.errors for result in results):
             heading = title if by == "group" else f"{title}, by {by}"
             console.print(quantity_table(quantity, heading, results, last))
+    if any(result.calibrations for result in results):
+        console.print(calibration_table([*results, *last]))
     if any(result.element_errors for result in results):
         console.print(element_table([*results, *last]))
 
@@ -165,4 +172,19 @@ def element_table(results: Sequence[Any]) -> Any:
     for result in results:
         errors = (result.element_errors.get(element) for element in elements)
         table.add_row(result.title, *("-" if each is None else plain(each.rmse) for each in errors))
+    return table
+
+
+def calibration_table(results: Sequence[Any]) -> Any:
+    """Whether deviations tell the truth, a row for each quantity of each set."""
+    from intertwine.potentials.report import plain
+
+    table = empty_table("predicted deviations; a Gaussian has 68 % within 1 and 95 % within 2")
+    for name in ("of", "within 1", "within 2", "error /\ndeviation", "area", "rank"):
+        table.add_column(name, justify="right")
+    for result in results:
+        for quantity, each in result.calibrations.items():
+            shares = (f"{100 * each.within(count):.0f} %" for count in (1.0, 2.0))
+            rank = "-" if each.rank is None else f"{each.rank:.2f}"
+            table.add_row(result.title, quantity, *shares, plain(each.scale), f"{each.area:.3f}", rank)
     return table

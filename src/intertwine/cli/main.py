@@ -5,7 +5,24 @@ from typing import Annotated
 import typer
 
 from intertwine import __version__
-from intertwine.cli import bench, compress, convert, data, demo, doctor, evaluate, md, relax, report, reproduce, train
+from intertwine.cli import (
+    bench,
+    calibrate,
+    committee,
+    compress,
+    convert,
+    data,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    info,
+    md,
+    relax,
+    report,
+    reproduce,
+    train,
+)
 from intertwine.cli.boundary import Boundary
 
 app = typer.Typer(
@@ -21,7 +38,10 @@ app = typer.Typer(
     ),
     epilog="Exit codes: 0 done, 2 wrong usage, 3 bad input, 4 numerical failure, 5 interrupted.",
 )
-for verb in (demo.demo, train.train, evaluate.evaluate, compress.compress, relax.relax, md.md, report.report):
+FOR_POTENTIALS = (train.train, evaluate.evaluate, compress.compress, relax.relax, md.md, report.report, export.export)
+for verb in (demo.demo, *FOR_POTENTIALS):
+    app.command()(verb)
+for verb in (committee.committee, calibrate.calibrate, info.info):
     app.command()(verb)
 app.add_typer(convert.app, name="convert", help="Take over models of other tools.")
 app.add_typer(data.app, name="data", help="Make data sets.")

@@ -15,6 +15,7 @@ from intertwine.potentials.neighbors import connect, edge_vectors
 from intertwine.potentials.potential import Potential
 from intertwine.potentials.readers import from_atoms
 from intertwine.potentials.soundness import CLOSEST, check_distances, check_species
+from intertwine.potentials.uncertainty import Deviation, Estimator
 
 
 class Calculator(AseCalculator):
@@ -38,6 +39,8 @@ class Calculator(AseCalculator):
 
     Args:
         skin: Angstrom; 0 searches anew at every call.
+        estimator: knows how sure the potential is, a `Committee` or a `LastLayer`: `results` then hold
+            "energy_uncertainty" (eV), "energies_uncertainty" and, of a committee, "forces_uncertainty" (eV/A).
 
     Raises:
         GraphError: in one line, at any call: an element the potential does not know, a coordinate that is not finite,
@@ -52,12 +55,13 @@ class Calculator(AseCalculator):
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012  ASE's interface
 
-    def __init__(self, potential: Potential, *, skin: float = 0.5):
+    def __init__(self, potential: Potential, *, skin: float = 0.5, estimator: Estimator | None = None):
         super().__init__()
         if not 0 <= skin < float("inf"):
             raise ValueError(f"Calculator: skin must be a length of at least 0 Angstrom, got {skin}.")
         self.potential = potential
         self.skin = float(skin)
+        self.estimator = estimator
         self.searches = 0
         """How often neighbours were searched."""
         tensors = [*potential.parameters(), *potential.buffers()]
@@ -82,8 +86,12 @@ class Calculator(AseCalculator):
     def compute(self, atoms: Atoms, *, stress: bool = False) -> dict[str, Any]:
         """The properties of atoms as they are now, without what ASE compares and copies around it: for loops."""
         graph = self._connected(atoms)
+        deviation = None
         with torch.no_grad():
-            prediction = self.potential(graph, forces=True, stress=stress)
+            if self.estimator is None:
+                prediction = self.potential(graph, forces=True, stress=stress)
+            else:
+                prediction, deviation = self.estimator(graph, forces=True, stress=stress)
         assert prediction.forces is not None
         energy = prediction.energy.item()
         results = {
@@ -94,7 +102,7 @@ class Calculator(AseCalculator):
         }
         if prediction.stress is not None:
             results["stress"] = full_3x3_to_voigt_6_stress(prediction.stress[0].double().cpu().numpy())
-        return results
+        return results if deviation is None else results | named_uncertainties(deviation)
 
     def _connected(self, atoms: Atoms) -> Graph:
         """The atoms with the edges within the cutoff, from the kept list when that is complete."""
@@ -135,3 +143,14 @@ class Calculator(AseCalculator):
             positions = positions @ strain
         moved = np.square(atoms.positions - positions).sum(axis=1).max()
         return bool(room > 0 and moved < (room / 2) ** 2)  # false for NaN, which the new search then names
+
+
+def named_uncertainties(deviation: Deviation) -> dict[str, Any]:
+    """Standard deviations by the names of the properties that they belong to."""
+    found = {
+        "energy_uncertainty": deviation.energy.item(),
+        "energies_uncertainty": deviation.node_energy.double().cpu().numpy(),
+    }
+    if deviation.forces is not None:
+        found["forces_uncertainty"] = deviation.forces.double().cpu().numpy()
+    return found

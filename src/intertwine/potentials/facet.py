@@ -108,6 +108,11 @@ class Facet(MessagePassing):
         self.readout = MLP(channels, 1)
         self.scale = nn.Parameter(torch.ones(len(self.species)))
 
+    @property
+    def last_weights(self) -> list[nn.Parameter]:
+        """The weights that the energy is linear in."""
+        return [self.readout.weights[-1]]
+
     def node_energies(
         self, h: Float[Tensor, "node 1 channel"], element: Int[Tensor, "node"], edges: Edges
     ) -> Float[Tensor, "node"]:

@@ -93,6 +93,11 @@ class MACE(MessagePassing):
         )
         self.readouts = nn.ModuleList([*(MLP(channels, 1) for _ in range(layers - 1)), MLP(channels, 16, 1)])
 
+    @property
+    def last_weights(self) -> list[nn.Parameter]:
+        """The weights that the energy is linear in."""
+        return [readout.weights[-1] for readout in self.readouts if isinstance(readout, MLP)]
+
     def node_energies(
         self, h: Float[Tensor, "node 1 channel"], element: Int[Tensor, "node"], edges: Edges
     ) -> Float[Tensor, "node"]:

@@ -87,6 +87,11 @@ class NequIP(MessagePassing):
             irreps = found
         self.readout = MLP(channels, 16, 1)
 
+    @property
+    def last_weights(self) -> list[nn.Parameter]:
+        """The weights that the energy is linear in."""
+        return [self.readout.weights[-1]]
+
     def node_energies(
         self, h: Float[Tensor, "node 1 channel"], element: Int[Tensor, "node"], edges: Edges
     ) -> Float[Tensor, "node"]:

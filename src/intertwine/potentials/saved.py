@@ -1,6 +1,6 @@
 """Potentials on disk: weights as safetensors, everything else as JSON, nothing pickled; no group acts here."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -10,6 +10,7 @@ from torch import nn
 
 from intertwine.potentials.heads import choose_head, head_tensors, head_values
 from intertwine.potentials.mace_torch import MACETorch
+from intertwine.potentials.mean_model import MeanModel
 from intertwine.potentials.models import MODELS, ModelName
 from intertwine.potentials.potential import Potential
 from intertwine.potentials.zbl import with_repulsion
@@ -17,13 +18,17 @@ from intertwine.training.checkpoint import CheckpointError, read_checkpoint, wri
 from intertwine.training.weights import load_weights, weights
 
 KIND = "potential"
-KINDS: dict[str, type[nn.Module]] = {**MODELS, "mace-torch": MACETorch}
-"""What a folder can hold: the models of configuration files, and those that conversions make."""
+KINDS: dict[str, Callable[..., nn.Module]] = {
+    **MODELS,
+    "mace-torch": MACETorch,
+    "committee": lambda members: MeanModel([_member(**member) for member in members]),
+}
+"""What a folder can hold: the models of configuration files, those that conversions make, and means of several."""
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 def build_potential(
-    kind: ModelName | Literal["mace-torch"],
+    kind: ModelName | Literal["mace-torch", "committee"],
     hyperparameters: Mapping[str, Any],
     reference_energies: Mapping[int, float],
     *,
@@ -118,3 +123,15 @@ def load(folder: Path | str, *, head: str | None = None, device: torch.device | 
         ) from error
     load_weights(potential, tensors, origin=str(folder))
     return potential.to(device)
+
+
+def _member(
+    model: ModelName,
+    hyperparameters: Mapping[str, Any],
+    reference_energies: Mapping[str, float],
+    scale: float,
+    shift: float,
+) -> Potential:
+    """A member of a committee, from what its folder says of it."""
+    references = {int(number): float(energy) for number, energy in reference_energies.items()}
+    return build_potential(model, hyperparameters, references, scale=scale, shift=shift)

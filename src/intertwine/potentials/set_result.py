@@ -8,6 +8,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from jaxtyping import Int
 
+from intertwine.potentials.calibration import Calibration
 from intertwine.potentials.comparison import Comparison, Errors, joined
 
 MILLI = 0.001
@@ -84,6 +85,17 @@ class SetResult:
             numbers["stress_rmse_GPa"] = self.stress_errors_in_gigapascal.rmse
             numbers["stress_mae_GPa"] = self.stress_errors_in_gigapascal.mae
         return numbers
+
+    @cached_property
+    def calibrations(self) -> Mapping[str, Calibration]:
+        """How far the deviations of each quantity tell the truth, in meV/atom, meV/A and meV/A^3."""
+        found = {}
+        for quantity in NAMES:
+            part = getattr(self, quantity)
+            if part is not None and part.deviation is not None and (part.deviation > 0).any():
+                sure = part.deviation > 0
+                found[quantity] = Calibration(part.error[sure] / MILLI, part.deviation[sure] / MILLI)
+        return found
 
     @cached_property
     def labelled(self) -> dict[str, int]:

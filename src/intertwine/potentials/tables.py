@@ -57,4 +57,5 @@ def numbers(result: SetResult) -> dict[str, Any]:
         "labelled": result.labelled,
         **result.metrics,
         "elements": {name: errors.named("force") for name, errors in result.element_errors.items()},
+        "calibration": {name: each.numbers() for name, each in result.calibrations.items()},
     }

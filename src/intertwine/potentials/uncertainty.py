@@ -3,11 +3,12 @@
 Those of energies are invariants of E(3); those of Cartesian components belong to the axes they were computed in.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from intertwine.potentials.graph import Graph, Prediction
 from intertwine.potentials.potential import Potential
@@ -31,9 +32,21 @@ class Deviation:
 class Estimator(Protocol):
     """What knows how unsure a potential is: `Committee` or `LastLayer`."""
 
-    potential: Potential
-    """The one whose predictions come out."""
+    @property
+    def potential(self) -> Potential:
+        """The one whose predictions come out."""
+        ...
 
     def __call__(self, graph: Graph, *, forces: bool = True, stress: bool = False) -> tuple[Prediction, Deviation]:
         """Evaluate with the deviations of what is asked for, without autograd."""
+        ...
+
+
+@runtime_checkable
+class LinearAtLast(Protocol):
+    """A model whose energy is linear in some of its parameters, and says in which: what `LastLayer` needs."""
+
+    @property
+    def last_weights(self) -> Sequence[nn.Parameter]:
+        """Weights of the last layer of every readout."""
         ...

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from intertwine.nn.radial import PolynomialCutoff
 from intertwine.o3.constants import Constants
 from intertwine.potentials.potential import EnergyModel
+from intertwine.potentials.uncertainty import LinearAtLast
 
 RepulsionName = Literal["none", "zbl"]
 
@@ -108,6 +109,13 @@ class WithRepulsion(nn.Module):
         self.model, self.scale = model, float(scale)
         self.species, self.cutoff = tuple(model.species), float(model.cutoff)
         self.repulsion = ZBL(self.species, self.cutoff)
+
+    @property
+    def last_weights(self) -> Sequence[nn.Parameter]:
+        """Those of the model, where it says which they are."""
+        if not isinstance(self.model, LinearAtLast):
+            raise AttributeError(f"{type(self.model).__name__} does not declare its last weights")
+        return self.model.last_weights
 
     def forward(
         self,

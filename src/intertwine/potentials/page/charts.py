@@ -7,7 +7,9 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
+from intertwine.potentials.calibration import LEVELS, Calibration
 from intertwine.potentials.page.panel import INK, MUTED, SERIES, Panel, draw, log_axis
 
 DENSE = 600  # more points than this are drawn as a density
@@ -122,6 +124,39 @@ def error_by_size(
         legend_above(axes)
 
     return draw(name, title, plot)
+
+
+def reliability(name: str, title: str, curves: Mapping[str, Calibration]) -> Panel:
+    """Share of errors within each central interval against what a Gaussian has there; below the diagonal: too sure."""
+
+    def plot(axes: Axes) -> None:
+        axes.plot((0, 100), (0, 100), color=MUTED, linewidth=0.8)
+        for (key, each), colour, dash in zip(curves.items(), SERIES, DASHES):
+            axes.plot(100 * LEVELS, 100 * each.observed, color=colour, linestyle=dash, label=key)
+        axes.set(xlabel="expected (%)", ylabel="observed (%)", xlim=(0, 100), ylim=(0, 100), aspect="equal")
+        legend_above(axes)
+
+    return draw(name, title, plot, size=(3.4, 3.4))
+
+
+def error_by_deviation(name: str, title: str, curves: Mapping[str, Calibration], unit: str) -> Panel:
+    """Error against predicted deviation, root mean squares of groups of equal number, with the diagonal."""
+
+    def plot(axes: Axes) -> None:
+        points = {key: each.bins() for key, each in curves.items()}
+        values = np.concatenate([np.concatenate(pair) for pair in points.values()])
+        span = (0.7 * values[values > 0].min(initial=1.0), 1.4 * values.max())
+        axes.plot(span, span, color=MUTED, linewidth=0.8)
+        for (key, (deviation, error)), colour in zip(points.items(), SERIES):
+            axes.plot(deviation, error, "o-", color=colour, markersize=3, linewidth=0.9, label=key)
+        axes.set_xscale("log")
+        axes.set(xlabel=f"predicted deviation ({unit})", ylabel=f"error ({unit})", xlim=span, ylim=span)
+        log_axis(axes)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        legend_above(axes)
+
+    return draw(name, title, plot, size=(3.4, 3.4))
 
 
 def legend_above(axes: Axes) -> None:

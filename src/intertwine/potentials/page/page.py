@@ -18,6 +18,7 @@ from intertwine.potentials.page.sections import (
     prose,
     relaxation,
     section,
+    uncertainty,
 )
 from intertwine.potentials.report import Report
 
@@ -36,7 +37,14 @@ def render(report: Report) -> str:
     """The page as text."""
     here = files("intertwine.potentials.page")
     parts = [opening(report), accuracy(report), parity(report), distributions(report)]
-    parts += [elements(report), learning(report), relaxation(report), dynamics(report), configuration(report)]
+    parts += [
+        elements(report),
+        uncertainty(report),
+        learning(report),
+        relaxation(report),
+        dynamics(report),
+        configuration(report),
+    ]
     return Template(here.joinpath("page.html").read_text("utf-8")).substitute(
         title=escape(report.title),
         version=__version__,

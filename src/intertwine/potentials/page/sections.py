@@ -150,6 +150,39 @@ def elements(report: Report) -> str:
     )
 
 
+def uncertainty(report: Report) -> str:
+    """Whether predicted deviations tell the truth, where there are some."""
+    panels, tables = [], []
+    for quantity, unit in SHOWN_UNITS.items():
+        curves = {result.title: found for result in shown(report) if (found := result.calibrations.get(quantity))}
+        if not curves:
+            continue
+        name = quantity.capitalize()
+        panels.append(charts.reliability(f"reliability-{quantity}", f"{name}, coverage", curves))
+        panels.append(charts.error_by_deviation(f"deviation-{quantity}", f"{name}, error and deviation", curves, unit))
+        rows = [
+            [
+                title,
+                f"{100 * each.within(1.0):.0f} %",
+                f"{100 * each.within(2.0):.0f} %",
+                each.scale,
+                each.area,
+                each.rank,
+            ]
+            for title, each in curves.items()
+        ]
+        head = ["Set", "within 1", "within 2", "error / deviation", "area", "rank"]
+        tables.append(table(head, rows, caption=f"{name}: deviations and errors"))
+    words = (
+        "The share of errors within one and two predicted standard deviations (68 and 95 % when Gaussian), the factor "
+        "that would set the deviations right, the miscalibration area between curve and diagonal, and the rank "
+        "correlation of error and deviation. Curves below the diagonal are too sure of themselves."
+    )
+    if not panels:
+        return ""
+    return section("Uncertainty", words, figures(panels) + f'<div class="tables below">{"".join(tables)}</div>')
+
+
 def learning(report: Report) -> str:
     """Curves of the training."""
     panels = charts.learning_curves(report.history)

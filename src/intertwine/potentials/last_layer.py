@@ -1,0 +1,172 @@
+"""How sure one potential is, from the last linear layer of its model; E(3) leaves deviations of energies alone."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from intertwine.potentials.batching import collate, split
+from intertwine.potentials.graph import Graph, GraphError, Prediction
+from intertwine.potentials.potential import Potential
+from intertwine.potentials.predict import BATCH_EDGES, batches_of_edges
+from intertwine.potentials.reference import is_isolated_atom
+from intertwine.potentials.uncertainty import Deviation, LinearAtLast
+
+RIDGES = tuple(10.0**power for power in range(-10, 1))
+"""Tried when fitting, in units of the mean diagonal of the covariance."""
+TINY = 1e-300
+"""Instead of the zero of a structure whose energy no weight can change."""
+
+
+@dataclass(frozen=True, eq=False)
+class LastLayer:
+    r"""An `Estimator`: the rigidity of the prediction against a change of the last weights w, also called LLPR.
+
+        g = dE/dw,     deviation(E)^2 = scale^2  g . (C + ridge)^(-1) g,     C = sum over training set of (g/N)(g/N)^T
+
+    E is linear in w, so g are the last features summed over atoms, and this is the posterior of a Bayesian linear
+    regression on them (Laplace's approximation of the last layer), learned from energies per atom. One forward pass
+    more than the potential itself; forces and stress have no deviation. Atoms have one each, from the g of their own
+    energy, at a cost that grows with the square of their number; those of a structure do not add up to its own.
+
+    Args:
+        covariance: C, in eV^2 / atom^2.
+        ridge: added to the diagonal of C.
+        scale: found on validation frames, see `fit_last_layer`.
+
+    Raises:
+        GraphError: the model does not say which weights are its last.
+
+    Reference: Bigi, Chong, Ceriotti, Grasselli, 2024, arXiv:2403.02251, equations (10) and (24).
+    """
+
+    potential: Potential
+    covariance: Float[Tensor, "feature feature"]
+    ridge: float
+    scale: float
+
+    def __call__(self, graph: Graph, *, forces: bool = True, stress: bool = False) -> tuple[Prediction, Deviation]:
+        """Evaluate with the deviations of the energies."""
+        with torch.no_grad():
+            prediction = self.potential(graph, forces=forces, stress=stress)
+        whole, atoms, _ = features(self.potential, graph, atoms=True)
+        return prediction, Deviation(self.deviation(whole), self.deviation(atoms))
+
+    def deviation(self, rows: Float[Tensor, "row feature"]) -> Float[Tensor, "row"]:
+        """Standard deviation of the energy that belongs to each row of features, eV."""
+        return self.scale * rigidity(self.covariance.to(rows.device), self.ridge, rows).sqrt()
+
+
+def fit_last_layer(
+    potential: Potential,
+    train: Sequence[Graph],
+    valid: Sequence[Graph],
+    *,
+    batch_edges: int = BATCH_EDGES,
+    progress: Callable[[int, int], None] | None = None,
+) -> LastLayer:
+    """Collect the covariance over training frames; find ridge and scale by likelihood on validation frames.
+
+        scale^2 = mean( (E - E*)^2 / g . (C + ridge)^(-1) g ),     ridge = the one of `RIDGES` with the smallest loss
+
+    Args:
+        train: frames that the potential learned from; labels are not read.
+        valid: frames with energies that it did not learn from.
+        progress: called with structures done and structures in all.
+
+    Raises:
+        GraphError: no frames, a validation frame without energy, a model that does not declare its last weights.
+
+    Example:
+        >>> estimator = fit_last_layer(potential, train, valid)  # doctest: +SKIP
+    """
+    learned, kept = (
+        [part for graph in graphs for part in split(graph) if not is_isolated_atom(part)] for graphs in (train, valid)
+    )
+    if not learned or len(kept) < 2:
+        raise GraphError(
+            f"calibrate: expected training frames and at least 2 validation frames of more than one atom, came "
+            f"{len(learned)} and {len(kept)}."
+        )
+    for graph in kept:
+        if graph.energy is None:
+            raise GraphError(f"{graph.place(0)}: energy is missing; the calibration compares energies with labels.")
+    device = potential.get_buffer("species_index").device
+    rows, energies = [], []
+    for members in batches_of_edges([*learned, *kept], potential.cutoff, batch_edges):
+        batch = collate(members).to(device)
+        whole, _, energy = features(potential, batch)
+        sizes = torch.bincount(batch.structure, minlength=batch.graph_count)
+        rows += (whole / sizes[:, None]).cpu().unbind()
+        energies += (energy / sizes).tolist()
+        if progress:
+            progress(len(rows), len(learned) + len(kept))
+    labels = [float(graph.energy[0]) / graph.node_count for graph in kept if graph.energy is not None]
+    errors = torch.tensor(energies[len(learned) :], dtype=torch.float64) - torch.tensor(labels, dtype=torch.float64)
+    return likeliest(potential, torch.stack(rows[: len(learned)]), torch.stack(rows[len(learned) :]), errors)
+
+
+def likeliest(
+    potential: Potential,
+    train: Float[Tensor, "row feature"],
+    valid: Float[Tensor, "column feature"],
+    errors: Float[Tensor, "column"],
+) -> LastLayer:
+    """The estimator from features and errors per atom, ridge and scale by maximum likelihood."""
+    covariance = train.T @ train
+    unit = float(covariance.diagonal().mean())
+    if not unit > 0:
+        raise GraphError("calibrate: all features of the training frames vanish; the potential learned nothing there.")
+
+    def loss(ridge: float) -> float:
+        square = rigidity(covariance, ridge, valid).clamp_min(TINY)
+        return float((errors**2 / square).mean().log() + square.log().mean())
+
+    ridge = min((factor * unit for factor in RIDGES), key=loss)
+    scale = float((errors**2 / rigidity(covariance, ridge, valid).clamp_min(TINY)).mean().sqrt())
+    return LastLayer(potential, covariance, ridge, scale)
+
+
+def features(
+    potential: Potential, graph: Graph, *, atoms: bool = False, chunk: int = 256
+) -> tuple[Float[Tensor, "graph feature"], Float[Tensor, "rows feature"], Float[Tensor, "graph"]]:
+    """Derivatives of every energy by the last weights, of structures and, if asked for, atoms; and the energies, eV.
+
+    Raises:
+        GraphError: the model does not declare its last weights.
+    """
+    model = potential.model
+    if not isinstance(model, LinearAtLast):
+        raise GraphError(
+            f"calibrate: {type(model).__name__} does not say which weights are its last (`last_weights`), which an "
+            "uncertainty from one model needs; train a committee instead."
+        )
+    weights = list(model.last_weights)
+    with torch.enable_grad():
+        prediction = potential(graph, forces=False)
+
+    def rows(choice: Bool[Tensor, "row node"]) -> Float[Tensor, "row feature"]:
+        parts = torch.autograd.grad(
+            prediction.node_energy, weights, choice.to(prediction.node_energy), retain_graph=True, is_grads_batched=True
+        )
+        return torch.cat([part.flatten(1) for part in parts], dim=1).double()
+
+    def of_each(owner: Int[Tensor, "node"], count: int) -> Float[Tensor, "row feature"]:
+        numbers = torch.arange(count, device=owner.device)
+        return torch.cat([rows(part[:, None] == owner) for part in numbers.split(chunk)])
+
+    whole = of_each(graph.structure, graph.graph_count)
+    alone = torch.arange(graph.node_count, device=graph.structure.device)
+    single = of_each(alone, graph.node_count) if atoms else whole[:0]
+    return whole, single, prediction.energy.detach()
+
+
+def rigidity(
+    covariance: Float[Tensor, "feature feature"], ridge: float, rows: Float[Tensor, "row feature"]
+) -> Float[Tensor, "row"]:
+    """g . (C + ridge)^(-1) g for every row g."""
+    regular = covariance + ridge * torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
+    half = torch.linalg.solve_triangular(torch.linalg.cholesky(regular), rows.T, upper=False)
+    return half.square().sum(dim=0)
