@@ -2,7 +2,7 @@
 
 python benchmarks/accuracy/run.py ../shared/data 3bpa --minutes 30 --out benchmarks/results
 
-Peers live in environments of their own: `make bench-peers`. Each side chooses its settings as its own manual recommends,
+Peers live in environments of their own: `make bench-peers`. Each side has the settings that its own manual recommends
 and ends its schedule with the time. On a machine that does nothing else.
 """
 
