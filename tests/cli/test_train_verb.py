@@ -63,3 +63,40 @@ def test_bad_flags_are_one_line_that_shows_the_flag(words, expected, workplace, 
     monkeypatch.setattr("intertwine.training.loggers.find_spec", lambda name: None)
     result = call("train", "--train", workplace / "data.extxyz", "--out", tmp_path / "run", "--quiet", *words)
     refused(result, expected)
+
+
+def test_finetune_goes_on_from_a_potential_and_keeps_the_old_head(trained, workplace, tmp_path):
+    from intertwine.potentials.saved import load
+
+    out, _ = trained
+    data = workplace / "data.extxyz"
+    result = call(
+        "finetune", out / "potential", "--train", data, "--replay", data, "--freeze", "embedding", "--epochs", 1,
+        "--out", tmp_path / "tuned",
+    )  # fmt: skip
+    assert result.exit_code == 0, (result.output, result.exception)
+    lines = result.stderr.splitlines()
+    assert lines[0].endswith("head main") and lines[2].endswith("head replay") and "heads main, replay" in lines[4]
+    assert set(load(tmp_path / "tuned" / "potential", head="replay").species) == {18}
+    again = call("finetune", out / "potential", tmp_path / "tuned" / "config.yaml", "--out", tmp_path / "again", "-q")
+    assert again.exit_code == 0, (again.output, again.exception)
+    first, second = (
+        (tmp_path / name / "potential" / "tensors.safetensors").read_bytes() for name in ("tuned", "again")
+    )
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], "finetune needs --train FILE"),
+        (["--train", "{}/nowhere.extxyz"], "nowhere.extxyz"),
+        (["--train", "{}/data.extxyz", "--head", "pbe"], "there is no head 'pbe'; it has main"),
+        (["--train", "{}/data.extxyz", "--freeze", "embed"], 'Did you mean "embedding"?'),
+        (["--train", "{}/data.extxyz", "--set", "model.channels=3"], 'the file has no "model"'),
+    ],
+)
+def test_bad_finetuning_is_one_line(words, expected, trained, workplace, tmp_path):
+    out, _ = trained
+    words = [word.replace("{}", str(workplace)) for word in words]
+    refused(call("finetune", out / "potential", *words, "--out", tmp_path / "x", "--quiet"), expected)

@@ -16,6 +16,7 @@ from intertwine.cli import (
     doctor,
     evaluate,
     export,
+    finetune,
     info,
     md,
     relax,
@@ -38,7 +39,16 @@ app = typer.Typer(
     ),
     epilog="Exit codes: 0 done, 2 wrong usage, 3 bad input, 4 numerical failure, 5 interrupted.",
 )
-FOR_POTENTIALS = (train.train, evaluate.evaluate, compress.compress, relax.relax, md.md, report.report, export.export)
+FOR_POTENTIALS = (
+    train.train,
+    finetune.finetune,
+    evaluate.evaluate,
+    compress.compress,
+    relax.relax,
+    md.md,
+    report.report,
+    export.export,
+)
 for verb in (demo.demo, *FOR_POTENTIALS):
     app.command()(verb)
 for verb in (committee.committee, calibrate.calibrate, info.info):

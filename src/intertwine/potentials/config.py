@@ -141,3 +141,28 @@ class FitConfig(RunConfig):
         if self.train.mixed_precision and self.dtype == "float64":
             raise ValueError("train.mixed_precision goes with dtype float32, not float64")
         return self
+
+
+class FinetuneTrainConfig(TrainConfig):
+    """How to train on: as from the start, at a lower rate."""
+
+    learning_rate: Positive = 1e-3
+
+
+class FinetuneConfig(RunConfig):
+    """A whole file for training on from a potential that is there.
+
+    Example:
+        >>> FinetuneConfig(version=1, start="runs/train/potential", data=DataConfig(train="new.extxyz")).freeze
+        ()
+    """
+
+    start: Annotated[str, Field(min_length=1, description="the folder of a trained potential")]
+    head: str | None = None
+    """Which of its heads; the main one if none is named. The others are left behind."""
+    train: FinetuneTrainConfig = FinetuneTrainConfig()  # pyright: ignore[reportIncompatibleVariableOverride]  frozen
+    freeze: tuple[str, ...] = ()
+    """Parts of the model that stay as they are: "embedding", "interactions.0"."""
+    replay: DataConfig | None = None
+    """Frames it was trained on before, to keep what it knows in a head called replay."""
+    out: Annotated[str, Field(min_length=1)] = "runs/finetune"
