@@ -109,6 +109,23 @@ def test_tdn_keeps_the_contract_whatever_its_product(tensor_product, hidden, lay
     assert list(errors) == list(PROPERTIES)
 
 
+def test_escn_keeps_the_contract_at_high_degrees():
+    choices = {"species": list(REFERENCES), "cutoff": 4.0, "channels": 2, "radial_hidden": [8], "layers": 2}
+    choices |= {"hidden": "0e+1o+2e+3o+4e"}
+    errors = check_potential(build_potential("escn", choices, REFERENCES, scale=1.3, shift=-0.7, seed=0))
+    assert list(errors) == list(PROPERTIES)
+
+
+def test_escn_with_weights_for_single_orders_depends_on_how_frames_are_turned():
+    """Its control: a frame is free to turn about its edge, and weights that tell m from -m are not."""
+    choices = {"species": list(REFERENCES), "cutoff": 4.0, "channels": 2, "radial_hidden": [], "layers": 2}
+    potential = build_potential("escn", {**choices, "hidden": "0e+1o"}, REFERENCES, seed=0)
+    gate = potential.model.layers[0].gate
+    exact = gate.forward
+    gate.forward = lambda x: torch.tensor([[1.0], [1.0], [1.0], [2.0]]).to(x) * exact(x)
+    assert "rotations and reflections" in failures(potential)
+
+
 def test_tdn_with_a_plain_softmax_is_not_smooth_at_the_cutoff():
     """Weights of neighbours then jump from their share to nothing."""
     choices = {"species": list(REFERENCES), "cutoff": 4.0, "channels": 2, "heads": 1, "layers": 1, "edge_degree": 1}

@@ -173,7 +173,8 @@ def test_a_configuration_says_no_more_than_it_takes_to_make_it_again(kind):
     [
         ("nequip", "correlation: 2", "mace does"),
         ("nequip", "contraction: gaunt", "mace does"),
-        ("facet", "radial_hidden: [8]", "mace or nequip or tdn"),
+        ("facet", "radial_hidden: [8]", "mace or nequip or tdn or escn"),
+        ("escn", "tensor_product: cp", "mace or nequip or facet or tdn"),
         ("nequip", "heads: 2", "tdn does"),
         ("mace", "grid_hidden: 8", "facet does"),
     ],

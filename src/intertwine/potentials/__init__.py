@@ -7,6 +7,7 @@ from intertwine.potentials.config import FitConfig
 from intertwine.potentials.config_file import load_config
 from intertwine.potentials.contract import check_potential
 from intertwine.potentials.dispersion import with_dispersion
+from intertwine.potentials.escn import ESCN
 from intertwine.potentials.evaluate import evaluate
 from intertwine.potentials.facet import Facet
 from intertwine.potentials.graph import Graph, GraphError, Prediction
@@ -25,6 +26,7 @@ from intertwine.potentials.training_run import fit_potential
 from intertwine.potentials.zbl import WithRepulsion
 
 __all__ = [
+    "ESCN",
     "MACE",
     "TDN",
     "Calculator",

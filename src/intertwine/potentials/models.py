@@ -4,12 +4,13 @@ from typing import Literal
 
 from torch import nn
 
+from intertwine.potentials.escn import ESCN
 from intertwine.potentials.facet import Facet
 from intertwine.potentials.mace import MACE
 from intertwine.potentials.nequip import NequIP
 from intertwine.potentials.tdn import TDN
 
-ModelName = Literal["mace", "nequip", "facet", "tdn"]
+ModelName = Literal["mace", "nequip", "facet", "tdn", "escn"]
 
-MODELS: dict[ModelName, type[nn.Module]] = {"mace": MACE, "nequip": NequIP, "facet": Facet, "tdn": TDN}
+MODELS: dict[ModelName, type[nn.Module]] = {"mace": MACE, "nequip": NequIP, "facet": Facet, "tdn": TDN, "escn": ESCN}
 """Constructors; their keyword arguments are the hyperparameters, all of them plain JSON values."""

@@ -97,6 +97,11 @@ class TDN(MessagePassing):
         self.norm = RMSNorm("0e", channels, eps=SOFT)
         self.readout = MLP(channels, channels, 1)
 
+    @property
+    def last_weights(self) -> list[nn.Parameter]:
+        """The weights that the energy is linear in."""
+        return [self.readout.weights[-1]]
+
     def node_energies(
         self, h: Float[Tensor, "node 1 channel"], element: Int[Tensor, "node"], edges: Edges
     ) -> Float[Tensor, "node"]:

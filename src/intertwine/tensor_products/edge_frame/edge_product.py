@@ -22,7 +22,8 @@ class EdgeProduct(nn.Module, ABC):
 
     Linear in x and equivariant in x and edge together, inversion included. Not a `TensorProduct`: it is not linear in
     the edge, and y cannot be chosen. An edge of length zero has no direction and meets the harmonic of degree 0 alone,
-    as it does in `spherical_harmonics`.
+    as it does in `spherical_harmonics`. `turn`, `in_frame` and `turn_back` are there for layers that do more than one
+    thing in the frame, or use the frames of their edges more than once.
 
     Weights are as in `TensorProduct`: "none", "internal" or "external".
 
@@ -79,12 +80,8 @@ class EdgeProduct(nn.Module, ABC):
         weight: Float[Tensor, "*#batch paths #channel"] | None = None,
     ) -> Float[Tensor, "*batch dim3 channel"]:
         """Turn x into the frame of its edge, multiply there, turn back."""
-        weight = self._effective_weight(weight)
-        frame = self.frame(edge)
-        along = self._turn(frame, x)
-        pointing = unit_vector(edge.detach()).any(-1)[..., None, None]
-        pole = (pointing | self.get_buffer("is_scalar")).to(x.dtype)
-        return self._turn_back(frame, self.in_frame(along, pole, weight))
+        weight, frame = self._effective_weight(weight), self.frame(edge)
+        return self.turn_back(frame, self.in_frame(self.turn(frame, x), self.pole(edge), weight))
 
     @abstractmethod
     def in_frame(
@@ -98,6 +95,26 @@ class EdgeProduct(nn.Module, ABC):
         x and the result have the rows m = -order .. order of every entry; pole is 1 for every harmonic that the edge
         meets and 0 where the edge has no length.
         """
+
+    def turn(
+        self, frame: list[Tensor], x: Float[Tensor, "*batch dim1 channel"]
+    ) -> Float[Tensor, "*batch order1 channel"]:
+        """D(R) x, the rows that `in_frame` reads. The frame is `self.frame(edge)`, or that of higher degrees."""
+        parts = zip(self.irreps_in1.degrees, self.orders_in, self.irreps_in1.slices(), strict=True)
+        return torch.cat([_rows(frame[l], order) @ x[..., rows, :] for l, order, rows in parts], -2)
+
+    def turn_back(
+        self, frame: list[Tensor], z: Float[Tensor, "*batch order3 channel"]
+    ) -> Float[Tensor, "*batch dim3 channel"]:
+        """D(R)^T z of the rows that `in_frame` writes."""
+        entries = z.split([2 * order + 1 for order in self.orders_out], dim=-2)
+        parts = zip(self.irreps_out.degrees, self.orders_out, entries, strict=True)
+        return torch.cat([_rows(frame[l], order).mT @ entry for l, order, entry in parts], -2)
+
+    def pole(self, edge: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch entry2 1"]:
+        """What `in_frame` needs to know of edges: 1 for every harmonic that is there."""
+        pointing = unit_vector(edge.detach()).any(-1)[..., None, None]
+        return (pointing | self.get_buffer("is_scalar")).to(edge.dtype)
 
     def extra_repr(self) -> str:
         """One line: the three types and the weights."""
