@@ -15,7 +15,8 @@ from intertwine.cli.boundary import CannotRun, exit_code, explain
 from intertwine.cli.main import app
 
 VERBS = ["demo", "train", "evaluate", "compress", "relax", "md", "report", "data", "convert"]
-VERBS += ["reproduce", "bench", "doctor"]
+VERBS += ["export", "reproduce", "bench", "doctor"]
+VERBS += ["committee", "calibrate", "info"]
 
 
 def python(code: str, **rest) -> subprocess.CompletedProcess[str]:
