@@ -48,6 +48,14 @@ def test_a_damaged_file_is_one_line(place, tmp_path):
 
 def test_a_name_without_its_ending_is_one_line(place, tmp_path):
     refused(call("export", place / "potential", tmp_path / "argon"), ".pt2")
+    refused(call("export", place / "potential", tmp_path / "argon.pt2", "--format", "metatomic"), ".pt ")
+
+
+def test_metatomic_that_is_missing_is_one_line(place, tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, "intertwine.potentials.metatomic_export", raising=False)
+    monkeypatch.setitem(sys.modules, "metatomic", None)
+    result = call("export", place / "potential", tmp_path / "argon.pt", "--format", "metatomic")
+    refused(result, 'pip install "intertwine[export]"')
 
 
 def test_disagreement_is_one_line_code_four_and_no_file(place, tmp_path, monkeypatch):
