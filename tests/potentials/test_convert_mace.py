@@ -53,8 +53,9 @@ def test_a_converted_model_has_the_energies_and_forces_of_mace_torch(exports, na
 
 @pytest.mark.skipif(not PEER.exists(), reason="mace-torch lives in .peers/mace (make bench-peers)")
 def test_models_made_just_now_by_mace_torch_convert(tmp_path):
-    subprocess.run([PEER, GOLDEN / "make.py", tmp_path, "1"], check=True, capture_output=True)
-    for name in MODELS:
+    names = ("residual", "density")
+    subprocess.run([PEER, GOLDEN / "make.py", tmp_path, "1", *names], check=True, capture_output=True)
+    for name in names:
         agrees(read_export(tmp_path / name))
 
 

@@ -21,7 +21,7 @@ def test_every_atom_is_mixed_by_the_matrix_of_its_element(elements):
     expected = torch.zeros_like(x)
     for atom in range(7):
         for where, weight in zip(irreps.slices(), linear.weights):
-            expected[atom, where] = x[atom, where] @ weight[:, element[atom]] / sqrt(3)
+            expected[atom, where] = x[atom, where] @ weight[:, element[atom]]
     torch.testing.assert_close(linear(x, element), expected)
 
 

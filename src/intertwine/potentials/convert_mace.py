@@ -153,12 +153,12 @@ def _fill_linear(linear: Linear, name: str, arrays: dict[str, Tensor]) -> None:
 
 def _fill_by_element(linear: ElementLinear, name: str, arrays: dict[str, Tensor]) -> None:
     for weight, ir in zip(linear.weights, linear.irreps, strict=True):
-        weight.copy_(arrays[f"{name}.{ir}"].permute(1, 0, 2) * sqrt(linear.channels))
+        weight.copy_(arrays[f"{name}.{ir}"].permute(1, 0, 2))
 
 
 def _fill_network(radial: torch.nn.Module, matrices: list[Tensor]) -> None:
     """Undo factors of an `MLP`: 1 / sqrt(fan_in), and that of silu before every layer but the first."""
-    network = radial.network if isinstance(radial, LengthNetwork) else radial
+    network = radial.of_features if isinstance(radial, LengthNetwork) else radial
     assert isinstance(network, FeatureNetwork)
     for layer, (weight, matrix) in enumerate(zip(network.network.weights, matrices, strict=True)):
         weight.copy_(matrix * sqrt(weight.shape[0]) / (SILU_SCALE if layer else 1.0))

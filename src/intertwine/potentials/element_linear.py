@@ -15,10 +15,11 @@ FEW = 16
 class ElementLinear(nn.Module):
     r"""A matrix of its own for every irrep and element, from a feature to one of the same type.
 
-        y[i, m, k] = sum over channels c of  x[i, m, c] weight[ir(m)][c, element_i, k] / sqrt(channels)
+        y[i, m, k] = sum over channels c of  x[i, m, c] weight[ir(m)][c, element_i, k]
 
     The tensor product with a one-hot vector of elements, as others write it. All elements are computed in one matrix
-    product and one is taken, which for a few elements costs less than sorting.
+    product and one is taken, which for a few elements costs less than sorting. Weights are drawn with the variance
+    1 / channels, so that unit variance is kept.
 
     Shapes: x `node dim channel`, element `node`, result `node dim channel`.
 
@@ -32,7 +33,7 @@ class ElementLinear(nn.Module):
         super().__init__()
         self.irreps, self.channels, self.elements = irreps, channels, elements
         self.slices = irreps.slices()
-        self.weights = nn.ParameterList(torch.randn(channels, elements, channels) for _ in irreps)
+        self.weights = nn.ParameterList(torch.randn(channels, elements, channels) / sqrt(channels) for _ in irreps)
 
     def forward(
         self, x: Float[Tensor, "node dim channel"], element: Int[Tensor, "node"]
@@ -44,7 +45,7 @@ class ElementLinear(nn.Module):
         chosen = element.view(-1, 1, 1, 1).expand(-1, 1, 1, self.channels)
         rows = []
         for where, weight in zip(self.slices, self.weights, strict=True):
-            matrix = (weight if present is None else weight.index_select(1, present)) / sqrt(self.channels)
+            matrix = weight if present is None else weight.index_select(1, present)
             every = (x[:, where] @ matrix.flatten(1)).unflatten(-1, (-1, self.channels))
             rows.append(every.gather(2, chosen.expand(-1, every.shape[1], -1, -1)).squeeze(2))
         return rows[0] if len(rows) == 1 else torch.cat(rows, dim=1)

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from intertwine.nn.linear import Linear
 from intertwine.nn.mlp import MLP
-from intertwine.nn.tabulated_convolution import convolve_by_length
+from intertwine.nn.radial_table import RadialTable
+from intertwine.nn.tabulated_convolution import convolve_tabulated
 from intertwine.o3.irreps import Irreps
 from intertwine.o3.spherical_harmonics import SphericalHarmonics
 from intertwine.potentials.distance_transform import TRANSFORMS, TransformName
@@ -24,7 +25,7 @@ BlockName = Literal["residual", "agnostic", "density residual", "density agnosti
 
 
 class Edges(NamedTuple):
-    """What an interaction needs of the edges; features only where they depend on the pair of elements."""
+    """What interactions need of the edges; features, which all radial networks read, only where there is one."""
 
     senders: Tensor
     receivers: Tensor
@@ -132,10 +133,11 @@ class MACETorch(nn.Module):
     ) -> Float[Tensor, "node"]:
         """Energy of every atom."""
         lengths = vectors.norm(dim=-1)
-        features = None
+        seen = lengths
         if self.transform is not None:
             seen = self.transform(lengths, element.index_select(0, senders), element.index_select(0, receivers))
-            features = self.features(lengths, seen)
+        tabulated = all(isinstance(interaction.radial, RadialTable) for interaction in self.interactions)
+        features = None if tabulated else self.features(lengths, seen)
         edges = Edges(senders, receivers, self.harmonics(vectors).unsqueeze(-1), lengths, features)
         h = self.embedding(element).unsqueeze(1)
         energy = h.new_zeros(h.shape[0])
@@ -205,11 +207,10 @@ class TorchInteraction(nn.Module):
 
     def gather(self, sent: Float[Tensor, "node dim channel"], edges: Edges) -> Float[Tensor, "node paths channel"]:
         """The sum over neighbours."""
-        if edges.features is not None:
-            return self.convolution(sent, edges.filters, self.radial(edges.features), edges.senders, edges.receivers)
-        return convolve_by_length(
-            self.convolution, self.radial, sent, edges.filters, edges.lengths, edges.senders, edges.receivers
-        )
+        senders, receivers, filters = edges.senders, edges.receivers, edges.filters
+        if isinstance(self.radial, RadialTable):
+            return convolve_tabulated(self.convolution, self.radial, sent, filters, edges.lengths, senders, receivers)
+        return self.convolution(sent, filters, radial_weights(self.radial, edges), senders, receivers)
 
 
 class Density(nn.Module):
@@ -229,5 +230,12 @@ class Density(nn.Module):
 
     def forward(self, edges: Edges, nodes: int) -> Float[Tensor, "node 1 1"]:
         """Evaluate."""
-        f = self.radial(edges.lengths if edges.features is None else edges.features)
+        f = radial_weights(self.radial, edges)
         return f.new_zeros(nodes, 1, 1).index_add(0, edges.receivers, torch.tanh(f.square()))
+
+
+def radial_weights(radial: nn.Module, edges: Edges) -> Float[Tensor, "edge rows channel"]:
+    """Weights from the features that all layers share, or by length from a table."""
+    if isinstance(radial, RadialTable) or edges.features is None:
+        return radial(edges.lengths)
+    return (radial.of_features if isinstance(radial, LengthNetwork) else radial)(edges.features)

@@ -93,9 +93,9 @@ class LengthNetwork(nn.Module):
 
     def __init__(self, features: EdgeFeatures, network: FeatureNetwork):
         super().__init__()
-        self.features, self.network, self.rows = features, network, network.rows
+        self.features, self.of_features = features, network
         self.envelope = features.envelope
 
     def forward(self, r: Float[Tensor, "edge"]) -> Float[Tensor, "edge rows channel"]:
         """Evaluate."""
-        return self.network(self.features(r, r))
+        return self.of_features(self.features(r, r))

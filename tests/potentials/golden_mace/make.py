@@ -1,6 +1,6 @@
 """Writes the exports beside this file: tiny models of mace-torch with random weights, and what they predict.
 
-.peers/mace/bin/python tests/potentials/golden_mace/make.py [FOLDER [SEED]]
+.peers/mace/bin/python tests/potentials/golden_mace/make.py [FOLDER SEED NAME...]
 """
 
 import importlib.util
@@ -83,10 +83,10 @@ def exporter():
     return module
 
 
-def main(folder=HERE, seed=0):
-    for name, choices in MODELS.items():
+def main(folder=HERE, seed=0, *names):
+    for name in names or MODELS:
         torch.manual_seed(int(seed))
-        exporter().export(build(**choices), Path(folder) / name)
+        exporter().export(build(**MODELS[name]), Path(folder) / name)
 
 
 if __name__ == "__main__":
