@@ -4,17 +4,22 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from ase.build import molecule
 
 from intertwine.potentials.comparison import Comparison
+from intertwine.potentials.evaluate import compare
 from intertwine.potentials.graph import GraphError
 from intertwine.potentials.page.charts import curve, learning_curves
 from intertwine.potentials.page.embedded import broad_side
 from intertwine.potentials.page.page import write_report
+from intertwine.potentials.readers import from_atoms
 from intertwine.potentials.report import (
     EnergyTrace,
     RelaxationPath,
@@ -22,6 +27,8 @@ from intertwine.potentials.report import (
     Structure,
     plain,
 )
+from intertwine.potentials.run_report import evaluation_report
+from intertwine.potentials.saved import build_potential
 from intertwine.potentials.set_result import SetResult, readable, together
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -312,3 +319,18 @@ def test_the_browser_check_notices_a_broken_script(page, tmp_path):
     broken.write_text(page.read_text("utf-8").replace("show(0);", "show(99);"), "utf-8")
     dom, complaints = opened(broken, tmp_path / "profile")
     assert complaints and "data-ready" not in dom.split("<body>")[0]
+
+
+def test_the_page_of_an_evaluation_shows_the_worst_structures_first():
+    choices = {"species": [1, 8], "cutoff": 3.0, "channels": 2, "layers": 1, "edge_degree": 1, "radial_hidden": [4]}
+    potential = build_potential("nequip", choices, {1: 0.0, 8: 0.0}, seed=0)
+    graphs = []
+    for size in (0.1, 3.0, 1.0):
+        water = from_atoms(molecule("H2O"))
+        forces = torch.zeros_like(water.positions)
+        forces[0, 0] = 1000 * size
+        graphs.append(replace(water, forces=forces))
+    found = compare(potential, graphs)
+    report = evaluation_report("Water", found, found.sets(["x"] * 3), configuration={})
+    errors = [float(structure.name.split()[2]) for structure in report.structures]
+    assert errors == pytest.approx([3e6, 1e6, 1e5], rel=0.01)

@@ -87,11 +87,12 @@ def evaluate(
         write_predictions(predictions, found.structures, found.predicted, found.deviations)
     if report is not None:
         from intertwine.potentials.page.page import write_report
-        from intertwine.potentials.report import Report
+        from intertwine.potentials.run_report import evaluation_report
 
-        title = f"{potential} on {', '.join(path.name for path in data)}"
+        title = f"{'/'.join(potential.absolute().parts[-2:])} on {', '.join(path.name for path in data)}"
         configuration = {"potential": potential, "data": [str(path) for path in data]}
-        write_report(report, Report(title, configuration, sets=tables[next(iter(tables))]))
+        sets = tables[next(iter(tables))]
+        write_report(report, evaluation_report(title, found, sets, configuration=configuration))
 
 
 def divide(way: str, graphs: Sequence[Any], data: Sequence[Path]) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from intertwine.cli.options import Device, EnergyKey, ForcesKey, GroupKey, Quiet
+from intertwine.cli.options import Device, EnergyKey, ForcesKey, GroupKey, Quiet, StressKey
 
 
 def report(
@@ -14,6 +14,7 @@ def report(
     out: Annotated[Path | None, typer.Option(help="The page; RUN/report.html if not given.")] = None,
     energy_key: EnergyKey = None,
     forces_key: ForcesKey = None,
+    stress_key: StressKey = None,
     group_key: GroupKey = None,
     device: Device = "auto",
     quiet: Quiet = False,
@@ -28,7 +29,9 @@ def report(
     graphs = [
         graph
         for path in data or []
-        for graph in read(path, energy_key=energy_key, forces_key=forces_key, group_key=group_key)
+        for graph in read(
+            path, energy_key=energy_key, forces_key=forces_key, stress_key=stress_key, group_key=group_key
+        )
     ]
     with bar(quiet=quiet) as show:
         page = run_report(

@@ -13,9 +13,10 @@ from intertwine.potentials.exported import load_exported
 from intertwine.potentials.graph import Graph, GraphError, one_line
 from intertwine.potentials.last_layer import LastLayer
 from intertwine.potentials.mean_model import MeanModel
+from intertwine.potentials.potential import Potential
 from intertwine.potentials.readers import read
 from intertwine.potentials.saved import load
-from intertwine.potentials.saved_uncertainty import FOLDER, load_uncertainty
+from intertwine.potentials.saved_uncertainty import FOLDER, knows_uncertainty, load_uncertainty
 from intertwine.training.checkpoint import VALUES, CheckpointError, read_checkpoint, steps
 from intertwine.training.history import History
 
@@ -100,14 +101,12 @@ def _potential(folder: Path) -> dict[str, Any]:
     }
 
 
-def _uncertainty(folder: Path, potential: Any) -> str | None:
+def _uncertainty(folder: Path, potential: Potential) -> str | None:
     """Where deviations of a potential come from."""
-    calibrated = (folder / FOLDER).exists()
-    if not calibrated and not isinstance(potential.model, MeanModel):
+    if not knows_uncertainty(folder, potential):
         return None
-    estimator = load_uncertainty(folder, potential)
-    name = "last layer" if isinstance(estimator, LastLayer) else "committee"
-    return f"{name}, {'calibrated' if calibrated else 'not calibrated'}"
+    name = "last layer" if isinstance(load_uncertainty(folder, potential), LastLayer) else "committee"
+    return f"{name}, {'calibrated' if (folder / FOLDER).exists() else 'not calibrated'}"
 
 
 def _run(folder: Path) -> dict[str, Any]:

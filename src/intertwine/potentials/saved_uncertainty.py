@@ -39,12 +39,12 @@ def load_uncertainty(folder: Path | str, potential: Potential) -> Estimator:
     """
     place = Path(folder) / FOLDER
     joined = isinstance(potential.model, MeanModel)
-    if not place.exists():
-        if joined:
-            return Committee.of(potential)
+    if not knows_uncertainty(folder, potential):
         raise CheckpointError(
             f"{folder}: knows no uncertainty. `intertwine calibrate {folder} --train FILE --valid FILE` finds it."
         )
+    if not place.exists():
+        return Committee.of(potential)
     checkpoint = read_checkpoint(place, kind=KIND)
     values = checkpoint.values
     if values.get("potential") != digest(folder):
@@ -58,6 +58,11 @@ def load_uncertainty(folder: Path | str, potential: Potential) -> Estimator:
         raise CheckpointError(
             f"{place}: does not describe an uncertainty that this release knows ({error}). Calibrate it again."
         ) from error
+
+
+def knows_uncertainty(folder: Path | str, potential: Potential) -> bool:
+    """Whether `load_uncertainty` would find something."""
+    return isinstance(potential.model, MeanModel) or (Path(folder) / FOLDER).exists()
 
 
 def digest(folder: Path | str) -> str:

@@ -7,7 +7,6 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
-from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from intertwine.potentials.calibration import LEVELS, Calibration
 from intertwine.potentials.page.panel import INK, MUTED, SERIES, Panel, draw, log_axis
@@ -149,11 +148,9 @@ def error_by_deviation(name: str, title: str, curves: Mapping[str, Calibration],
         axes.plot(span, span, color=MUTED, linewidth=0.8)
         for (key, (deviation, error)), colour in zip(points.items(), SERIES):
             axes.plot(deviation, error, "o-", color=colour, markersize=3, linewidth=0.9, label=key)
-        axes.set_xscale("log")
         axes.set(xlabel=f"predicted deviation ({unit})", ylabel=f"error ({unit})", xlim=span, ylim=span)
         log_axis(axes)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        log_axis(axes, along="x")
         legend_above(axes)
 
     return draw(name, title, plot, size=(3.4, 3.4))

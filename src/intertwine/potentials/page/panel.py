@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from html import escape
 from io import StringIO
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -84,11 +84,11 @@ def inline(svg: str, name: str, title: str) -> str:
     return svg.replace("<svg", f'<svg role="img" aria-label="{escape(title, quote=True)}"', 1)
 
 
-def log_axis(axes: Axes) -> None:
-    """A logarithmic y axis with plain numbers at 1, 2 and 5."""
-    axes.set_yscale("log")
-    low, high = axes.get_ylim()
+def log_axis(axes: Axes, *, along: Literal["x", "y"] = "y") -> None:
+    """A logarithmic axis with plain numbers at 1, 2 and 5."""
+    axes.set(**{f"{along}scale": "log"})
+    axis, (low, high) = (axes.yaxis, axes.get_ylim()) if along == "y" else (axes.xaxis, axes.get_xlim())
     wide = high / low > 300
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    axis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
