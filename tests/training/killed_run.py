@@ -1,8 +1,8 @@
 """Train the toy problem in forked children that are killed by SIGKILL, resume, and print the digest of what came out.
 
 Run as a script: lines of JSON in, `{"kills": [...], "drop": name or null, "mid_epoch": bool, "second_stage": bool}`, a
-line of JSON out for each. A kill is `["step", n]` (inside the objective of step n) or `["write", n]` (at the n-th file
-operation of saving).
+line of JSON out for each. A kill is `["step", n]` (inside the objective of step n), `["validation", n]` (inside the
+n-th validation) or `["write", n]` (at the n-th file operation of saving).
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ from intertwine.training.weights import weights
 
 def train(folder: Path, kill: list | None, drop: str | None, mid_epoch: bool, second_stage: bool) -> str:
     """Digest of the final weights; or death."""
-    seen = 0
+    seen = validations = 0
 
     def objective(model, batch):
         nonlocal seen
@@ -36,6 +36,13 @@ def train(folder: Path, kill: list | None, drop: str | None, mid_epoch: bool, se
         if kill and kill == ["step", seen]:
             os.kill(os.getpid(), signal.SIGKILL)
         return toy_objective(model, batch)
+
+    def validate(model):
+        nonlocal validations
+        validations += 1
+        if kill == ["validation", validations]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return toy_validate(model)
 
     if kill and kill[0] == "write":
         operations = 0
@@ -74,7 +81,7 @@ def train(folder: Path, kill: list | None, drop: str | None, mid_epoch: bool, se
     model = toy_model()
     history = loop.fit(
         model, objective, toy_items(), toy_collate_with_python_noise, plan,
-        validate=toy_validate, folder=folder, resume=True, progress=Quiet(),
+        validate=validate, folder=folder, resume=True, progress=Quiet(),
     )  # fmt: skip
     digest = hashlib.sha256()
     for tensor in weights(model).values():

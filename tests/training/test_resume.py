@@ -20,6 +20,7 @@ JOBS = {
     "any step": [{"kills": [["step", generator.randint(2, 10)] for _ in range(3)]} for _ in range(5)],
     "between checkpoints": [{"kills": [["step", n], ["step", 4]], "mid_epoch": False} for n in (3, 6, 14)],
     "while writing": [{"kills": [["step", 14], ["write", operation]]} for operation in range(1, 11)],
+    "after the last step of an epoch": [{"kills": [["validation", 2], ["validation", 2]]}],
     "two stages": [{"kills": [], "second_stage": True}],
     "two stages, killed": [{"kills": [["step", n], ["step", 4]], "second_stage": True} for n in (9, 11, 13)],
     "two stages, forgotten": [{"kills": [["step", 18]], "second_stage": True, "drop": "stage"}],
@@ -48,6 +49,11 @@ def test_a_run_killed_at_any_step_ends_with_the_same_bits(results):
     assert {result["digest"] for result in killed} == {results["uninterrupted"][0]["digest"]}
     assert all(result["deaths"] == 3 for result in killed)
     assert all(step > 0 for result in killed for step in result["resumed_from"][1:])
+
+
+def test_a_run_killed_between_the_last_step_of_an_epoch_and_its_end_writes_the_same_history(results):
+    (killed,) = results["after the last step of an epoch"]
+    assert killed["digest"] == results["uninterrupted"][0]["digest"] and killed["deaths"] == 2
 
 
 def test_a_run_killed_between_checkpoints_repeats_the_steps_it_lost(results):

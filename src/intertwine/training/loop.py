@@ -210,7 +210,8 @@ class _Run:
             "epoch": standing.epoch + 1,
             "step": standing.step,
             "seconds": round(standing.seconds, 3),
-            "learning_rate": state.optimizer.param_groups[0]["lr"],
+            # not the optimizer's, which knows no rate yet when a run resumes after the last step of an epoch
+            "learning_rate": self.learning_rate(standing.step - 1),
             **{name: total / standing.counts[name] for name, total in standing.sums.items() if standing.counts[name]},
         }
         standing.epoch += 1
@@ -251,6 +252,10 @@ class _Run:
         """Objective and validation of the present stage."""
         return self.stages[self.state.standing.second_stage]
 
+    def learning_rate(self, step: int) -> float:
+        """That of a step of the present epoch."""
+        return self.plan.learning_rate * self.state.schedule.factor(step)
+
     # ---- how
 
     def _step(self, batch: list[int]) -> list[bool]:
@@ -259,7 +264,7 @@ class _Run:
         # A process without items in a short last batch takes any item and counts it zero times: all must talk alike.
         items = [self.items[index] for index in batch or [0]]
         for group in state.optimizer.param_groups:
-            group["lr"] = self.plan.learning_rate * state.schedule.factor(standing.step)
+            group["lr"] = self.learning_rate(standing.step)
         state.optimizer.zero_grad(set_to_none=True)
         with self.fabric.autocast():
             terms = self.stage.objective(self.model, self.fabric.to_device(self.collate(items)))
