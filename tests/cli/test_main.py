@@ -14,7 +14,7 @@ from calling import call
 from intertwine.cli.boundary import CannotRun, exit_code, explain
 from intertwine.cli.main import app
 
-VERBS = ["demo", "train", "evaluate", "compress", "relax", "md", "report", "data", "convert"]
+VERBS = ["demo", "train", "evaluate", "compress", "relax", "md", "phonons", "report", "data", "convert"]
 VERBS += ["export", "reproduce", "bench", "doctor"]
 VERBS += ["committee", "calibrate", "info"]
 

@@ -44,3 +44,21 @@ def test_relax_tells_which_frames_failed_and_keeps_the_others(workplace, tmp_pat
     assert result.exit_code == 0, result.output
     assert "frame 8" in result.stderr and "Au" in result.stderr
     assert len(read(tmp_path / "all.extxyz")) == 8
+
+
+def test_phonons_are_written(workplace, tmp_path):
+    words = ["relax", workplace / "run/potential", workplace / "data.extxyz", "--cell", "full", "--fmax", 1e-3]
+    assert call(*words, "--out", tmp_path / "rest.extxyz", "--quiet").exit_code == 0
+    words = ["phonons", workplace / "run/potential", tmp_path / "rest.extxyz", "--supercell", "1,1,1"]
+    result = call(*words, "--mesh", "3,3,3", "--out", tmp_path / "modes")
+    assert result.exit_code == 0, result.output
+    assert "stable" in result.stdout or "unstable" in result.stdout
+    assert (tmp_path / "modes" / "phonons.png").is_file()
+    (tmp_path / "atom.extxyz").write_text('1\nProperties=species:S:1:pos:R:3 pbc="F F F"\nAr 0 0 0\n')
+    refused(call("phonons", workplace / "run/potential", tmp_path / "atom.extxyz"), "periodic")
+
+
+def test_a_supercell_is_three_numbers(workplace):
+    result = call("phonons", workplace / "run/potential", workplace / "data.extxyz", "--supercell", "2,2")
+    assert result.exit_code == 2
+    assert "2,2,2" in result.stderr

@@ -19,6 +19,7 @@ from intertwine.cli import (
     finetune,
     info,
     md,
+    phonons,
     relax,
     report,
     reproduce,
@@ -46,6 +47,7 @@ FOR_POTENTIALS = (
     compress.compress,
     relax.relax,
     md.md,
+    phonons.phonons,
     report.report,
     export.export,
 )
