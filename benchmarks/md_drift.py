@@ -1,0 +1,83 @@
+"""Does the energy of a long run drift? Prints JSON; fails where it drifts by more than --limit.
+
+python benchmarks/md_drift.py [POTENTIAL] [--picoseconds 100] [--timestep 0.5] [--temperature 300] [--limit 0.01]
+                              [--out FILE]
+
+Velocity Verlet in float64 from the relaxed molecule of the shipped set. `drift` is the slope of the total energy in
+meV/atom/ps, `fluctuation` its root mean square about that line in meV/atom. `negative_control` is the drift of a run a
+tenth as long with forces that are no derivatives: those of the same potential cut to 1e-3 eV/A. Without POTENTIAL a
+small one is trained on the shipped frames first.
+"""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from md_potential import molecules, small_potential
+
+from intertwine.experiments.machine import library_versions, this_machine
+from intertwine.potentials import md
+from intertwine.potentials.calculator import Calculator
+from intertwine.potentials.relax import relax
+
+
+class Rounded(Calculator):
+    """A calculator whose forces are no derivative of its energy."""
+
+    def compute(self, atoms, *, stress=False):
+        results = super().compute(atoms, stress=stress)
+        results["forces"] = np.trunc(results["forces"] * 1e3) / 1e3
+        return results
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("potential", type=Path, nargs="?")
+    parser.add_argument("--picoseconds", type=float, default=100.0)
+    parser.add_argument("--timestep", type=float, default=0.5)
+    parser.add_argument("--temperature", type=float, default=300.0)
+    parser.add_argument("--limit", type=float, default=0.01)
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--frames", type=int, default=500)
+    parser.add_argument("--out", type=Path)
+    chosen = parser.parse_args()
+    potential = small_potential(chosen.potential, epochs=chosen.epochs, frames=chosen.frames)
+    start = relax(potential, molecules("test_600K")[-1], fmax=0.01).atoms
+    steps = round(1000 * chosen.picoseconds / chosen.timestep)
+    choices = {"timestep": chosen.timestep, "temperature": chosen.temperature, "record_every": 10}
+    wall, cpu = time.perf_counter(), time.process_time()
+    run = md.simulate(potential, start, steps=steps, **choices)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    md.Calculator = Rounded
+    control = md.simulate(potential, start, steps=max(steps // 10, 1), **choices)
+    result = {
+        "machine": str(this_machine()),
+        "versions": library_versions(),
+        "threads": torch.get_num_threads(),
+        "potential": str(chosen.potential or f"trained for {chosen.epochs} epochs on {chosen.frames} shipped frames"),
+        "atoms": len(start),
+        "picoseconds": steps * chosen.timestep / 1000,
+        "timestep_fs": chosen.timestep,
+        "dtype": str(potential.dtype).removeprefix("torch."),
+        "drift_meV_per_atom_per_ps": run.drift,
+        "fluctuation_meV_per_atom": run.fluctuation,
+        "mean_temperature_K": float(run.trace.temperature.mean()),
+        "negative_control_meV_per_atom_per_ps": control.drift,
+        "wall_seconds": round(wall, 1),
+        "cpu_ms_per_step": round(1e3 * cpu / steps, 3),
+        "limit": chosen.limit,
+        "passed": abs(run.drift) <= chosen.limit,
+    }
+    text = json.dumps(result, indent=1)
+    print(text)
+    if chosen.out:
+        chosen.out.write_text(text + "\n", "utf-8")
+    return 0 if result["passed"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""Does memory grow with the steps of a long run? Prints JSON; fails where it grows by more than --limit kB/step.
+
+python benchmarks/md_memory.py [POTENTIAL] [--steps 100000] [--limit 1.0] [--out FILE]
+
+Resident memory is read a thousand times in a run at 300 K with a trajectory in HDF5 and states for restarts; `slope` is
+that of a straight line by least squares after the first tenth, in kB/step. `negative_control` is the slope of a short
+run that keeps 4 kB at every step on purpose. Without POTENTIAL a small one is trained on the shipped frames first.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from md_potential import molecules, small_potential
+
+from intertwine.experiments.machine import library_versions, this_machine
+from intertwine.potentials.md import simulate
+from intertwine.potentials.potential import Potential
+from intertwine.potentials.relax import relax
+
+
+def resident() -> float:
+    """kB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1000
+
+
+def slope(potential: Potential, start, steps: int, *, leak: int = 0) -> tuple[float, list[float]]:
+    """Growth of resident memory, kB/step, and what was read."""
+    seen, leaked, every = [], [], max(steps // 1000, 1)
+
+    def watch(text: str, done: int, total: int) -> None:
+        if leak:
+            leaked.append(b"x" * leak)
+        if done % every == 0:
+            seen.append((done, resident()))
+
+    with tempfile.TemporaryDirectory() as folder:
+        simulate(
+            potential, start, steps=steps, temperature=300.0, record_every=100, trajectory=f"{folder}/run.h5",
+            restart=f"{folder}/state", restart_every=max(steps // 20, 1), progress=watch,
+        )  # fmt: skip
+    step, memory = np.array(seen[len(seen) // 10 :]).T
+    return float(np.polyfit(step, memory, 1)[0]), [float(memory[0]), float(memory[-1])]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("potential", type=Path, nargs="?")
+    parser.add_argument("--steps", type=int, default=100_000)
+    parser.add_argument("--limit", type=float, default=1.0)
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--frames", type=int, default=500)
+    parser.add_argument("--out", type=Path)
+    chosen = parser.parse_args()
+    potential = small_potential(chosen.potential, epochs=chosen.epochs, frames=chosen.frames)
+    start = relax(potential, molecules("test_600K")[-1], fmax=0.01).atoms
+    wall = time.perf_counter()
+    found, ends = slope(potential, start, chosen.steps)
+    wall = time.perf_counter() - wall
+    control, _ = slope(potential, start, max(chosen.steps // 50, 10), leak=4096)
+    result = {
+        "machine": str(this_machine()),
+        "versions": library_versions(),
+        "threads": torch.get_num_threads(),
+        "potential": str(chosen.potential or f"trained for {chosen.epochs} epochs on {chosen.frames} shipped frames"),
+        "atoms": len(start),
+        "steps": chosen.steps,
+        "slope_kB_per_step": found,
+        "resident_kB_after_warm_up_and_at_the_end": ends,
+        "negative_control_kB_per_step": control,
+        "wall_seconds": round(wall, 1),
+        "limit": chosen.limit,
+        "passed": found < chosen.limit,
+    }
+    text = json.dumps(result, indent=1)
+    print(text)
+    if chosen.out:
+        chosen.out.write_text(text + "\n", "utf-8")
+    return 0 if result["passed"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
