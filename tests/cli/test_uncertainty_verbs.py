@@ -7,6 +7,7 @@ import pytest
 from calling import call, refused
 
 from intertwine.potentials.readers import read, write
+from intertwine.potentials.recalled_data import recall_data
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,14 @@ def test_calibrated_uncertainty_reaches_tables_files_and_page(place, tmp_path, f
     assert "energy_deviation" in text and ("forces_deviation" in text) == (folder == "both")
 
 
+def test_without_files_the_frames_of_the_training_are_read_again(place):
+    result = call("calibrate", place / "run/potential", "--quiet")
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert (place / "run/potential/uncertainty/checkpoint.json").is_file()
+    data = recall_data(place / "run/potential", cutoff=4.5)
+    assert (len(data.train), len(data.valid)) == (6, 2)
+
+
 REFUSED = {
     "a committee of one": (["committee", "{}/a", "--out", "{}/c"], "at least two"),
     "a potential twice": (["committee", "{}/a", "{}/a", "--out", "{}/c"], "each of them once"),
@@ -60,6 +69,8 @@ REFUSED = {
     "a committee of nothing": (["committee", "{}/a", "{}/nowhere", "--out", "{}/c"], "nowhere"),
     "no uncertainty": (["evaluate", "{}/b", "{}/valid.extxyz", "--uncertainty"], "intertwine calibrate"),
     "calibration without training frames": (["calibrate", "{}/b", "--valid", "{}/valid.extxyz"], "--train FILE"),
+    "calibration of a committee on nothing": (["calibrate", "{}/both"], "--valid FILE"),
+    "a head that is not there": (["evaluate", "{}/b", "{}/valid.extxyz", "--head", "r2scan"], "r2scan"),
 }
 
 

@@ -34,6 +34,7 @@ def evaluate(
     uncertainty: Annotated[
         bool, typer.Option("--uncertainty", help="Tell how sure the potential is, and whether that is true.")
     ] = False,
+    head: Annotated[str | None, typer.Option(help="Which head, for a potential with several.")] = None,
     batch_edges: Annotated[
         int, typer.Option(min=1, help="Atoms and edges predicted at once; lower it if memory is short.")
     ] = 16_384,
@@ -56,7 +57,9 @@ def evaluate(
         require_folder(path)
     if predictions is not None:
         require_extxyz(predictions)
-    model = open_potential(potential, device)
+    if uncertainty and head is not None:
+        raise CannotRun("evaluate --uncertainty knows the main head only; leave out --head or --uncertainty.")
+    model = open_potential(potential, device, head=head)
     graphs = [
         graph
         for path in data

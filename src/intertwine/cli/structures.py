@@ -6,7 +6,7 @@ from typing import Any
 from intertwine.cli.boundary import CannotRun
 
 
-def open_potential(folder: Path, device: str, *, tabulated: bool = False) -> Any:
+def open_potential(folder: Path, device: str, *, tabulated: bool = False, head: str | None = None) -> Any:
     """The potential of a folder, on a device that is really there; or that of an exported package, on its own."""
     from intertwine.potentials.saved import load
     from intertwine.potentials.tabulate import tabulate
@@ -15,7 +15,7 @@ def open_potential(folder: Path, device: str, *, tabulated: bool = False) -> Any
         from intertwine.potentials.exported import load_exported
 
         return load_exported(folder)
-    potential = load(folder, device=choose_device(device))
+    potential = load(folder, head=head, device=choose_device(device))
     if not tabulated:
         return potential
     try:

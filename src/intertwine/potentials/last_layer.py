@@ -39,7 +39,7 @@ class LastLayer:
     Raises:
         GraphError: the model does not say which weights are its last.
 
-    Reference: Bigi, Chong, Ceriotti, Grasselli, 2024, arXiv:2403.02251, equations (10) and (24).
+    Reference: Bigi, Chong, Ceriotti, Grasselli, 2024, A prediction rigidity formalism, arXiv:2403.02251.
     """
 
     potential: Potential
@@ -73,11 +73,11 @@ def fit_last_layer(
 
     Args:
         train: frames that the potential learned from; labels are not read.
-        valid: frames with energies that it did not learn from.
+        valid: frames that it did not learn from; those without energy are passed over.
         progress: called with structures done and structures in all.
 
     Raises:
-        GraphError: no frames, a validation frame without energy, a model that does not declare its last weights.
+        GraphError: no frames, or a model that does not declare its last weights.
 
     Example:
         >>> estimator = fit_last_layer(potential, train, valid)  # doctest: +SKIP
@@ -85,14 +85,12 @@ def fit_last_layer(
     learned, kept = (
         [part for graph in graphs for part in split(graph) if not is_isolated_atom(part)] for graphs in (train, valid)
     )
+    kept = [graph for graph in kept if graph.energy is not None]
     if not learned or len(kept) < 2:
         raise GraphError(
-            f"calibrate: expected training frames and at least 2 validation frames of more than one atom, came "
-            f"{len(learned)} and {len(kept)}."
+            f"calibrate: expected training frames, and at least 2 validation frames with energies, of more than one "
+            f"atom; came {len(learned)} and {len(kept)}."
         )
-    for graph in kept:
-        if graph.energy is None:
-            raise GraphError(f"{graph.place(0)}: energy is missing; the calibration compares energies with labels.")
     device = potential.get_buffer("species_index").device
     rows, energies = [], []
     for members in batches_of_edges([*learned, *kept], potential.cutoff, batch_edges):

@@ -41,7 +41,7 @@ def load_uncertainty(folder: Path | str, potential: Potential) -> Estimator:
     joined = isinstance(potential.model, MeanModel)
     if not knows_uncertainty(folder, potential):
         raise CheckpointError(
-            f"{folder}: knows no uncertainty. `intertwine calibrate {folder} --train FILE --valid FILE` finds it."
+            f"{folder}: knows no uncertainty. `intertwine calibrate {folder}` finds it, --help says from what."
         )
     if not place.exists():
         return Committee.of(potential)
