@@ -1,0 +1,162 @@
+"""Does a training that is killed again and again end with the bits of one that was not?
+
+    python benchmarks/kill_training.py --kills 100 --out benchmarks/results
+
+Runs `intertwine train ... --resume` on a tiny potential, sends SIGKILL at a random moment, and runs it again until it
+ends; then the next run, until there were enough kills. Every run must leave the potential and the history of the
+uninterrupted one, bit for bit. A run with another seed must not. Runs are forks of this process, which has imported
+everything already; with --spawn each is a new process.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import ase.calculators.lj
+import lightning_fabric  # noqa: F401  imported once here, not in every fork
+import torch
+from ase.build import bulk
+from ase.io import write
+
+import intertwine.potentials.training_run  # noqa: F401  as above
+from intertwine.cli.main import app
+from intertwine.experiments.bench.result import machine_slug
+from intertwine.experiments.machine import library_versions, this_machine
+from intertwine.training.checkpoint import steps
+
+CONFIG = """\
+version: 1
+data: {{train: {folder}/data.extxyz, valid: 0.25}}
+model: {{cutoff: 4.5, channels: 4, edge_degree: 1, correlation: 2, radial_count: 3, radial_hidden: [4]}}
+train: {{epochs: {epochs}, batch_size: 3, schedule: plateau, warmup_steps: 7, ema: 0.9, checkpoint_seconds: 0.05,
+  swa_start: {half}, loss: {{huber: 0.1}}}}
+dtype: float64
+device: cpu
+"""
+
+
+def make_data(folder: Path, epochs: int) -> None:
+    frames = []
+    for seed in range(16):
+        atoms = bulk("Ar", "fcc", a=5.3, cubic=seed % 2 == 0)
+        atoms.rattle(0.1, seed=seed)
+        atoms.calc = ase.calculators.lj.LennardJones(epsilon=0.3, sigma=3.4, rc=4.5, ro=4.0, smooth=True)
+        atoms.get_forces()
+        frames.append(atoms)
+    write(folder / "data.extxyz", frames)
+    (folder / "config.yaml").write_text(CONFIG.format(folder=folder, epochs=epochs, half=epochs // 2))
+
+
+def start(folder: Path, out: Path, seed: int, spawn: bool) -> int:
+    """Begin or resume a run in another process; its id."""
+    words = ["train", str(folder / "config.yaml"), "--out", str(out), "--seed", str(seed), "--resume", "--quiet"]
+    if spawn:
+        command = [sys.executable, "-c", "from intertwine.cli.main import main; main()", *words]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL).pid
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            torch.set_num_threads(1)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            app(words, prog_name="intertwine", standalone_mode=False)
+            code = 0
+        finally:
+            os._exit(code)
+    return child
+
+
+def ended_within(child: int, seconds: float) -> bool:
+    """Wait for the end of a run; whether it came in time and was a good one."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            if status:
+                sys.exit(f"a run ended with status {status}: training is broken, not resuming")
+            return True
+        time.sleep(0.002)
+    return False
+
+
+def digests(out: Path) -> dict[str, str]:
+    """Of the potential, and of every number in its history but the seconds."""
+    rows = json.loads((out / "history.json").read_text())
+    numbers = [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+    weights = (out / "potential" / "tensors.safetensors").read_bytes()
+    parts = {"potential": weights, "history": json.dumps(numbers).encode()}
+    return {name: hashlib.sha256(part).hexdigest() for name, part in parts.items()}
+
+
+def killed_run(folder: Path, out: Path, generator: random.Random, longest: float, spawn: bool, kills: int) -> dict:
+    """A run to its end under at most so many kills."""
+    found = {"kills": 0, "resumed_from": [], "while_writing": 0}
+    while True:
+        child = start(folder, out, 0, spawn)
+        wait = generator.uniform(0, longest) if found["kills"] < kills else 1e6
+        if ended_within(child, wait):
+            return {**found, "digests": digests(out)}
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        found["kills"] += 1
+        found["while_writing"] += any((out / "checkpoints").glob(".*")) if out.exists() else 0
+        kept = steps(out / "checkpoints")
+        found["resumed_from"].append(int(kept[-1].name.removeprefix("step-")) if kept else 0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
+    parser.add_argument("--spawn", action="store_true", help="a new process for every run")
+    parser.add_argument("--out", type=Path, help="folder for the result")
+    choices = parser.parse_args()
+    machine, generator = this_machine(), random.Random(choices.seed)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_data(folder, choices.epochs)
+        begun = time.monotonic()
+        assert ended_within(start(folder, folder / "whole", 0, choices.spawn), 3600)
+        length = time.monotonic() - begun
+        assert ended_within(start(folder, folder / "control", 1, choices.spawn), 3600)
+        whole, control, runs = digests(folder / "whole"), digests(folder / "control"), []
+        while (left := choices.kills - sum(run["kills"] for run in runs)) > 0:
+            out = folder / str(len(runs))
+            runs.append(killed_run(folder, out, generator, 0.7 * length, choices.spawn, left))
+            print(f"run {len(runs)}: {runs[-1]['kills']} kills, equal {runs[-1]['digests'] == whole}", flush=True)
+    kills = sum(run["kills"] for run in runs)
+    result = {
+        "question": __doc__.partition("\n")[0],
+        "command": f"python benchmarks/kill_training.py {' '.join(sys.argv[1:])}".strip(),
+        "machine": asdict(machine),
+        "versions": library_versions(),
+        "seconds_uninterrupted": round(length, 2),
+        "kills": kills,
+        "kills_after_a_checkpoint": sum(step > 0 for run in runs for step in run["resumed_from"]),
+        "kills_while_a_checkpoint_was_written": sum(run["while_writing"] for run in runs),
+        "runs": len(runs),
+        "runs_equal": sum(run["digests"] == whole for run in runs),
+        "runs_with_equal_potential": sum(run["digests"]["potential"] == whole["potential"] for run in runs),
+        "another_seed_differs": control["potential"] != whole["potential"],
+    }
+    print(json.dumps(result, indent=1))
+    if choices.out is not None:
+        choices.out.mkdir(parents=True, exist_ok=True)
+        path = choices.out / f"kill-training-{machine_slug(result['machine'])}.json"
+        path.write_text(json.dumps(result, indent=1) + "\n")
+    if result["runs_equal"] < len(runs) or not result["another_seed_differs"]:
+        sys.exit("FAILED: a killed run ended with other bits, or the control did not differ")
+
+
+if __name__ == "__main__":
+    main()
