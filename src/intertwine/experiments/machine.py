@@ -1,8 +1,10 @@
 """The machine a number was measured on, and how much memory a process took. No group acts here."""
 
+import ctypes
 import os
 import platform
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import torch
 
 LIBRARIES = ("intertwine", "torch", "numpy", "scipy", "ase", "vesin")
-STATUS = Path("/proc/self/status")
+STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,11 @@ def library_versions() -> dict[str, str]:
 class PeakMemory:
     """The most memory this process held at a time, above what it held when this was made, in bytes.
 
-    On the CPU it counts resident memory, on a CUDA device what torch allocated there. It sees peaks since the process
-    began, so measure one thing a process.
+    On the CPU it counts resident memory, on a CUDA device what torch allocated there. On Linux the peak starts anew;
+    elsewhere it is that since the process began, so measure one thing a process.
 
-    On Linux the peak is VmHWM. `resource.getrusage` would not do: there a new process starts with the peak of its
+    On Linux the allocator first gives back what it keeps for later, which would else hide what is used now; and the
+    peak is VmHWM. `resource.getrusage` would not do: there a new process starts with the peak of its
     parent, and a small model trained from a large program would seem to need nothing.
     """
 
@@ -78,6 +81,10 @@ class PeakMemory:
         self.cuda = device.startswith("cuda")
         if self.cuda:
             torch.cuda.reset_peak_memory_stats()
+        elif CLEAR.exists():
+            with suppress(OSError, AttributeError):  # a container may forbid it, and musl has no such function
+                ctypes.CDLL(None).malloc_trim(0)
+                CLEAR.write_text("5")
         self.start = torch.cuda.memory_allocated() if self.cuda else _resident("VmRSS")
 
     @property
