@@ -10,6 +10,7 @@ from intertwine.groups.error import equivariance_error, relative_error
 from intertwine.o3.irreps import Irreps, IrrepsError
 from intertwine.o3.representation import IrrepsRepresentation
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
+from intertwine.tensor_products.convolution import Convolution
 from intertwine.tensor_products.cp.cp import CP
 from intertwine.tensor_products.cp.rank import check_rank
 
@@ -141,6 +142,20 @@ def test_the_filter_form_of_an_approximate_product_keeps_its_error():
     assert relative_error(product.filter_form()(x, y, weight), product(x, y, weight)) < 1e-12
     with pytest.raises(ValueError, match="6 rows"):
         product.filter_form()(x, y)
+
+
+@pytest.mark.parametrize("weights", ["none", "external"])
+def test_messages_with_one_weight_for_all_paths_run_fused_and_are_the_same(weights):
+    product = CP("0e+1o", "0e+1o", "0e+1o", weights=weights)
+    convolution = Convolution(product).double()
+    x, y = features("0e+1o", 4), features("0e+1o", 6, channels=1, seed=1)
+    weight = torch.randn(6, 1, 3).double() if weights == "external" else None
+    senders, receivers = torch.tensor([0, 1, 2, 3, 0, 1]), torch.tensor([1, 1, 2, 3, 3, 0])
+    messages = product(x[senders], y, *([] if weight is None else [weight]))
+    expected = torch.zeros(4, 4, 3).double().index_add(0, receivers, messages)
+    assert convolution.fused
+    assert relative_error(convolution(x, y, weight, senders, receivers), expected) < 1e-13
+    assert not Convolution(CP("0e+1o", "0e+1o", "0e+1o", weights="external", legs=(1,))).fused
 
 
 def test_factors_of_your_own_are_taken_where_they_fit():

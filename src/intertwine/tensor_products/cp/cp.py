@@ -13,9 +13,10 @@ from intertwine.o3.irreps import Irreps
 from intertwine.tensor_products.base import TensorProduct, Weights, check_choice
 from intertwine.tensor_products.cp.coupling import SummedCoupling, irreps_once, rows_of_once
 from intertwine.tensor_products.cp.error import ErrorBound, error_bound
-from intertwine.tensor_products.cp.filter import CPFilterForm
+from intertwine.tensor_products.cp.filter import CPFilterForm, blocks
 from intertwine.tensor_products.cp.gauss_newton import Factors
 from intertwine.tensor_products.cp.rank import Rank, check_rank, factors_of_rank
+from intertwine.tensor_products.filter_form import FilterForm
 from intertwine.tensor_products.kernels.decompose import decompose, takes
 from intertwine.tensor_products.leg_weights import LegWeights
 
@@ -143,11 +144,12 @@ class CP(TensorProduct):
         product = _times(_columns(in1, x), _columns(in2, y))
         return (out.T @ product.flatten(1)).unflatten(1, product.shape[1:]).movedim(0, 1)
 
-    def filter_form(self) -> CPFilterForm:
-        """The same map for a `y` of one channel, weights outside."""
-        weighted = self.weighted_outside()
-        tensor, legs = self._factors_of_rows().tensor(), self.legs.legs if weighted else ()
-        return CPFilterForm(self._irreps(), tensor, legs=legs, shared=weighted and self.shared)
+    def filter_form(self) -> FilterForm | CPFilterForm:
+        """The same map for a `y` of one channel, weights outside; `Convolution` fuses it where legs have no weights."""
+        weighted, irreps, tensor = self.weighted_outside(), self._irreps(), self._factors_of_rows().tensor()
+        if weighted and self.legs.count:
+            return CPFilterForm(irreps, tensor, legs=self.legs.legs)
+        return FilterForm(irreps, blocks(irreps, tensor, shared=True), weighted=weighted)
 
     def error_bound(self, *, batch: int = 64, samples: int = 8, generator: torch.Generator | None = None) -> ErrorBound:
         """How far the factors are from the coupling, the equivariance error this allows, and the one measured.

@@ -11,7 +11,7 @@ from intertwine.tensor_products.leg_weights import LegWeights
 
 
 class CPFilterForm(nn.Module):
-    r"""The map of a `CP` for a `y` of one channel, without the factors.
+    r"""The map of a `CP` with weights on its legs for a `y` of one channel, without the factors.
 
         z = w3 * FilterForm( w1 * x, y; w2 )         with the blocks of the tensor that the factors make
 
@@ -23,7 +23,6 @@ class CPFilterForm(nn.Module):
         irreps: types of x, y and the result.
         tensor: what the factors make.
         legs: legs that carry weights.
-        shared: one weight for the whole product instead, the only row.
 
     Shapes: as in `TensorProduct`, y with one channel.
     """
@@ -34,11 +33,10 @@ class CPFilterForm(nn.Module):
         tensor: Float[Tensor, "dim1 dim2 dim3"],
         *,
         legs: Sequence[int],
-        shared: bool,
     ):
         super().__init__()
-        self.legs, self.shared = LegWeights(irreps, legs), shared
-        self.form = FilterForm(irreps, _blocks(irreps, tensor), weighted=2 in legs)
+        self.legs = LegWeights(irreps, legs)
+        self.form = FilterForm(irreps, blocks(irreps, tensor), weighted=2 in legs)
 
     def forward(
         self,
@@ -47,23 +45,19 @@ class CPFilterForm(nn.Module):
         weight: Float[Tensor, "*#batch paths #channel"] | None = None,
     ) -> Float[Tensor, "*batch dim3 channel"]:
         """Apply the map."""
-        rows = self.legs.count + self.shared
-        if (weight is None) == bool(rows):
-            raise ValueError(
-                f"CPFilterForm: expected a weight of {rows} rows, came "
-                f"{'none' if weight is None else f'one of shape {tuple(weight.shape)}'}."
-            )
-        if self.shared and weight is not None:
-            return self.form(x * weight, y)
+        if weight is None:
+            raise ValueError(f"CPFilterForm: expected a weight of {self.legs.count} rows, came none.")
         w1, w2, w3 = self.legs.split(weight)
         return self.legs.scale(self.form(self.legs.scale(x, 1, w1), y, w2), 3, w3)
 
 
-def _blocks(irreps: tuple[Irreps, Irreps, Irreps], tensor: Float[Tensor, "dim1 dim2 dim3"]) -> list[Coupling]:
-    """The tensor cut into entries of the three legs, with the weight of the filter entry."""
+def blocks(
+    irreps: tuple[Irreps, Irreps, Irreps], tensor: Float[Tensor, "dim1 dim2 dim3"], *, shared: bool = False
+) -> list[Coupling]:
+    """The tensor cut into entries of the three legs, with the weight of the filter entry, or one shared by all."""
     slices1, slices2, slices3 = (each.slices() for each in irreps)
     return [
-        Coupling(in1, in2, out, weight=in2, coefficients=tensor[rows1, rows2, rows3])
+        Coupling(in1, in2, out, weight=0 if shared else in2, coefficients=tensor[rows1, rows2, rows3])
         for in1, rows1 in enumerate(slices1)
         for in2, rows2 in enumerate(slices2)
         for out, rows3 in enumerate(slices3)
