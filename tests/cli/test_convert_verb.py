@@ -10,10 +10,10 @@ EXPORTS = Path(__file__).parents[1] / "potentials/golden_mace"
 def test_convert_writes_a_potential_and_says_how_near_it_is(tmp_path):
     from intertwine.potentials.saved import load
 
-    result = call("convert", "mace", EXPORTS / "heads", tmp_path / "potential", "--head", "ccsd")
+    result = call("convert", "mace", EXPORTS / "heads", tmp_path / "potential", "--head", "ccsd", "--elements", "O")
     assert result.exit_code == 0, result.output
     assert "eV an atom" in result.stdout and "from mace-torch" in result.stdout
-    assert load(tmp_path / "potential").species == (1, 8)
+    assert load(tmp_path / "potential").species == (8,)
 
 
 def test_convert_refuses_what_is_no_export(tmp_path):
@@ -21,4 +21,7 @@ def test_convert_refuses_what_is_no_export(tmp_path):
     refused(call("convert", "mace", tmp_path / "MACE.model", tmp_path / "out"), "export_from_mace.py")
     refused(call("convert", "mace", tmp_path / "nothing", tmp_path / "out"), "model.json")
     refused(call("convert", "mace", EXPORTS / "heads", tmp_path / "out"), "heads pbe, ccsd")
+    words = ["convert", "mace", EXPORTS / "residual", tmp_path / "out", "--elements"]
+    refused(call(*words, "H,Xx"), "'Xx'", "--elements")
+    refused(call(*words, "Fe"), "different elements out of")
     assert not (tmp_path / "out").exists()

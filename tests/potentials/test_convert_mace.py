@@ -124,6 +124,26 @@ def test_skip_connections_of_the_first_layer_give_isolated_atoms_an_energy_and_b
     assert "a pair at the cutoff, energy" in faults[0] and "forces [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]" in faults[0]
 
 
+def test_a_model_for_fewer_elements_is_the_same_for_these(exports):
+    whole = convert_export(exports["density"]).potential
+    fewer = convert_export(exports["density"], elements=[8, 1]).potential
+    assert (whole.species, fewer.species) == ((1, 8, 26), (1, 8))
+    sizes = [sum(each.numel() for each in potential.parameters()) for potential in (whole, fewer)]
+    assert sizes[1] < sizes[0]
+    once, again = whole(water(4.0)), fewer(water(4.0))
+    torch.testing.assert_close(again.energy, once.energy, rtol=0, atol=1e-10)
+    torch.testing.assert_close(again.forces, once.forces, rtol=0, atol=1e-10)
+    for wrong in ([1, 6], [], [1, 1]):
+        with pytest.raises(CheckpointError, match="expected different elements out of"):
+            convert_export(exports["density"], elements=wrong)
+
+
+def test_elements_are_left_out_of_products_that_know_none(exports):
+    fewer = convert_export(exports["soft"], elements=[8]).potential
+    atom = connect(from_atoms(molecule("O2")), 4.0)
+    torch.testing.assert_close(fewer(atom).forces, convert_export(exports["soft"]).potential(atom).forces)
+
+
 def test_a_converted_model_is_saved_and_loaded_bit_for_bit(exports, tmp_path):
     for name in ("soft", "density"):
         potential = convert_export(exports[name]).potential

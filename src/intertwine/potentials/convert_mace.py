@@ -1,5 +1,6 @@
 """Models of mace-torch, written by `export_from_mace.py`, as potentials of this library; no group acts here."""
 
+from collections.abc import Sequence
 from math import pi, sqrt
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from intertwine.nn.linear import Linear
 from intertwine.nn.mlp import MLP, SILU_SCALE
 from intertwine.o3.irreps import Irrep, IrrepsError
 from intertwine.potentials.element_linear import ElementLinear
+from intertwine.potentials.mace_elements import keep_elements
 from intertwine.potentials.mace_export import Export, hyperparameters, network_matrices, read_export
 from intertwine.potentials.mace_torch import MACETorch, TorchInteraction
 from intertwine.potentials.mace_torch_radial import FeatureNetwork, LengthNetwork
@@ -39,7 +41,7 @@ class Converted(NamedTuple):
     force_error: float
 
 
-def convert_mace(folder: Path | str, *, head: str | None = None) -> Converted:
+def convert_mace(folder: Path | str, *, head: str | None = None, elements: Sequence[int] | None = None) -> Converted:
     """A potential with the energies and forces of a model of mace-torch, proved on three structures.
 
     In the environment of MACE, `export_from_mace.py` writes the folder. The potential has the dtype of the original;
@@ -48,6 +50,7 @@ def convert_mace(folder: Path | str, *, head: str | None = None) -> Converted:
     Args:
         folder: what the script wrote.
         head: which head of a model with several.
+        elements: atomic numbers to keep of a model for many, see `keep_elements`; all are kept if none are named.
 
     Raises:
         CheckpointError: not such a folder, a block that is not supported, or results that are not those of mace-torch.
@@ -57,7 +60,7 @@ def convert_mace(folder: Path | str, *, head: str | None = None) -> Converted:
     """
     export = read_export(Path(folder))
     try:
-        return convert_export(export, head=head)
+        return convert_export(export, head=head, elements=elements)
     except CheckpointError:
         raise
     except IrrepsError as error:
@@ -67,27 +70,35 @@ def convert_mace(folder: Path | str, *, head: str | None = None) -> Converted:
         raise export.refuse(f"architecture and weights do not belong together ({reason}). Export again.") from error
 
 
-def convert_export(export: Export, *, head: str | None = None) -> Converted:
+def convert_export(export: Export, *, head: str | None = None, elements: Sequence[int] | None = None) -> Converted:
     """The same from what has been read."""
-    index, arrays = _head(export, head), export.arrays
-    references = arrays["atomic_energies"][index].tolist()
-    potential = build_potential(
-        "mace-torch",
-        hyperparameters(export),
-        dict(zip(export.content["atomic_numbers"], references, strict=True)),
-        scale=_of_head(arrays["scale"], index),
-        shift=_of_head(arrays["shift"], index),
-        seed=0,
-    ).double()
-    assert isinstance(potential.model, MACETorch)
-    fill(potential.model, export, index)
+    index = _head(export, head)
+    potential = _build(export, index)
     energy_error, force_error = differences(potential, export, index)
     if not (energy_error <= TOLERANCE and force_error <= TOLERANCE):
         raise export.refuse(
             f"the converted model differs from mace-torch by {energy_error:.1e} eV an atom and {force_error:.1e} eV/A, "
             f"expected at most {TOLERANCE:.0e}. Please report the architecture in model.json."
         )
+    if elements is not None:
+        potential = _build(keep_elements(export, elements), index)
     return Converted(potential.to(DTYPES[export.content["dtype"]]), energy_error, force_error)
+
+
+def _build(export: Export, head: int) -> Potential:
+    """In float64."""
+    arrays = export.arrays
+    potential = build_potential(
+        "mace-torch",
+        hyperparameters(export),
+        dict(zip(export.content["atomic_numbers"], arrays["atomic_energies"][head].tolist(), strict=True)),
+        scale=_of_head(arrays["scale"], head),
+        shift=_of_head(arrays["shift"], head),
+        seed=0,
+    ).double()
+    assert isinstance(potential.model, MACETorch)
+    fill(potential.model, export, head)
+    return potential
 
 
 @torch.no_grad()
