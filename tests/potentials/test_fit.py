@@ -265,6 +265,18 @@ def test_frames_with_energies_alone_and_frames_with_forces_alone_train_together(
     assert {"energy_mse", "energy_huber", "forces_mse", "valid_energy_rmse", "valid_forces_rmse"} <= set(rows[0])
 
 
+def test_the_second_stage_has_a_loss_of_its_own_and_products_may_be_bfloat16(tmp_path):
+    train = {"swa_start": 1, "swa_learning_rate": 0.5, "swa_loss": {"energy": 200.0}, "mixed_precision": True}
+    config = configuration(tmp_path, [isolated(18, ATOM), *frames(6)], train=train, dtype="float32")
+    potential = load(fit_potential(config, progress=Quiet()))
+    assert potential.dtype == torch.float32  # the weights are not rounded to bfloat16
+    first, second = History.load(f"{config.out}/history.json").rows
+    for row, weight in ((first, 1.0), (second, 200.0)):
+        expected = weight * row["valid_energy_rmse"] ** 2 + 10 * row["valid_forces_rmse"] ** 2
+        assert row["valid_loss"] == pytest.approx(expected, rel=1e-9)
+    assert second["learning_rate"] == 0.01
+
+
 def test_crystals_train_on_stress_too(tmp_path):
     crystal = bulk("Ar", "fcc", a=5.3, cubic=True)
     loss = {"energy": 1.0, "forces": 10.0, "stress": 1000.0}

@@ -103,9 +103,13 @@ def fraction_or_path(text: str | None) -> float | str | None:
 
 
 def show_result(folder: Path) -> None:
-    """Where the potential is, and by which digest to know it."""
+    """Where the potential is, and by which digest to know it; the first of several processes says so."""
     import json
 
+    from intertwine.training.distributed import process_number
+
+    if process_number() > 0:
+        return
     digest = json.loads((folder / "checkpoint.json").read_text())["sha256"]
     typer.echo(f"potential  {folder}   sha256 {digest[:12]}")
     typer.echo(f"history    {folder.parent / 'history.json'}")
