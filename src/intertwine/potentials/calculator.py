@@ -1,6 +1,7 @@
 """A potential as an ASE calculator: E(3) acts on positions and cell; neighbours are kept while atoms stay near."""
 
 from dataclasses import replace
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,12 @@ class Calculator(AseCalculator):
         references = [potential.reference_energies.get(number, 0.0) + potential.shift for number in range(119)]
         self._references = np.array(references)
         self._listed: Graph | None = None
+        self._lock = RLock()
+
+    def get_property(self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True) -> Any:
+        """One property; threads that share a calculator wait for each other, as it keeps what it last computed."""
+        with self._lock:
+            return super().get_property(name, atoms, allow_calculation)
 
     def calculate(
         self,
@@ -85,7 +92,8 @@ class Calculator(AseCalculator):
 
     def compute(self, atoms: Atoms, *, stress: bool = False) -> dict[str, Any]:
         """The properties of atoms as they are now, without what ASE compares and copies around it: for loops."""
-        graph = self._connected(atoms)
+        with self._lock:
+            graph = self._connected(atoms)
         deviation = None
         with torch.no_grad():
             if self.estimator is None:
@@ -103,6 +111,12 @@ class Calculator(AseCalculator):
         if prediction.stress is not None:
             results["stress"] = full_3x3_to_voigt_6_stress(prediction.stress[0].double().cpu().numpy())
         return results if deviation is None else results | named_uncertainties(deviation)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _lock=RLock())
 
     def _connected(self, atoms: Atoms) -> Graph:
         """The atoms with the edges within the cutoff, from the kept list when that is complete."""
