@@ -2,10 +2,15 @@
 
 from difflib import get_close_matches
 
-from intertwine.experiments import gaunt, price_of_freedom, tdn
+from intertwine.experiments import facet, gaunt, price_of_freedom, tdn
 from intertwine.experiments.experiment import Experiment, ExperimentError
 
-EXPERIMENTS: tuple[Experiment, ...] = (gaunt.EXPERIMENT, price_of_freedom.EXPERIMENT, tdn.EXPERIMENT)
+EXPERIMENTS: tuple[Experiment, ...] = (
+    gaunt.EXPERIMENT,
+    price_of_freedom.EXPERIMENT,
+    tdn.EXPERIMENT,
+    facet.EXPERIMENT,
+)
 """In the order of their system numbers."""
 
 
