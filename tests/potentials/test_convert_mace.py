@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -165,8 +166,30 @@ def test_a_converted_model_is_tabulated_where_distances_are_enough(exports):
     fast, graph = tabulate(potential, tolerance=1e-8), water(4.0)
     assert len(tables_of(fast)) == 2
     torch.testing.assert_close(fast(graph).forces, potential(graph).forces, rtol=0, atol=1e-6)
-    with pytest.raises(ValueError, match="of the distance alone"):
-        tabulate(convert_export(exports["density"]).potential)
+
+
+@pytest.mark.parametrize("name", ["density", "soft"])
+def test_a_model_that_rescales_distances_has_a_table_for_every_pair_of_elements(exports, name):
+    potential = convert_export(exports[name]).potential.double()
+    fast = tabulate(potential, tolerance=1e-7)
+    for symbols in ("H2O", "O2", "H2"):
+        graph = connect(from_atoms(molecule(symbols)), 5.0)  # with edges beyond the cutoff
+        torch.testing.assert_close(fast(graph).forces, potential(graph).forces, rtol=0, atol=1e-5)
+    pairs = len(potential.species) * (len(potential.species) + 1) // 2
+    assert all(table.points % pairs == 0 and table.error < 1e-7 for table in tables_of(fast))
+    moved = replace(graph, positions=graph.positions + torch.tensor([[0, 0, 1e-4], [0, 0, 0]]).double())
+    with torch.no_grad():
+        here, there = fast(graph), fast(moved)
+    slope = float(there.energy - here.energy) / 1e-4
+    assert slope == pytest.approx(-float(there.forces[0, 2] + here.forces[0, 2]) / 2, rel=1e-5)
+    assert len(tables_of(tabulate(fast))) == len(tables_of(fast))
+
+
+def test_tables_for_too_many_pairs_of_elements_are_refused(exports):
+    potential = convert_export(exports["density"]).potential
+    potential.model.species = (1, 2, 3, 4, 5, 6)
+    with pytest.raises(ValueError, match="at most 5 elements, came 6"):
+        tabulate(potential)
 
 
 def test_every_weight_of_a_converted_model_can_be_trained_further(exports):

@@ -25,12 +25,16 @@ BlockName = Literal["residual", "agnostic", "density residual", "density agnosti
 
 
 class Edges(NamedTuple):
-    """What interactions need of the edges; features, which all radial networks read, only where there is one."""
+    """What interactions need of the edges.
+
+    seen: lengths as the transform leaves them, where radial tables are read. features: what radial networks read of
+    them, where there are any.
+    """
 
     senders: Tensor
     receivers: Tensor
     filters: Tensor
-    lengths: Tensor
+    seen: Tensor
     features: Tensor | None
 
 
@@ -42,7 +46,7 @@ class MACETorch(nn.Module):
     An `EnergyModel`: give it to `Potential`. It differs from `MACE` where mace-torch does: radial networks and skip
     connections, and **an isolated atom has an energy of its own**: what the readouts make of an atom without
     neighbours, on top of the reference energy. That is subtracted nowhere, so that totals are those of mace-torch.
-    Where `transform` is given, radial weights depend on the pair of elements and cannot be tabulated.
+    Where `transform` is given, radial weights depend on the pair of elements, and `tabulate` makes a table for each.
 
     Args:
         species: atomic numbers the model knows.
@@ -138,7 +142,7 @@ class MACETorch(nn.Module):
             seen = self.transform(lengths, element.index_select(0, senders), element.index_select(0, receivers))
         tabulated = all(isinstance(interaction.radial, RadialTable) for interaction in self.interactions)
         features = None if tabulated else self.features(lengths, seen)
-        edges = Edges(senders, receivers, self.harmonics(vectors).unsqueeze(-1), lengths, features)
+        edges = Edges(senders, receivers, self.harmonics(vectors).unsqueeze(-1), seen, features)
         h = self.embedding(element).unsqueeze(1)
         energy = h.new_zeros(h.shape[0])
         if self.repulsion is not None:
@@ -209,7 +213,7 @@ class TorchInteraction(nn.Module):
         """The sum over neighbours."""
         senders, receivers, filters = edges.senders, edges.receivers, edges.filters
         if isinstance(self.radial, RadialTable):
-            return convolve_tabulated(self.convolution, self.radial, sent, filters, edges.lengths, senders, receivers)
+            return convolve_tabulated(self.convolution, self.radial, sent, filters, edges.seen, senders, receivers)
         return self.convolution(sent, filters, radial_weights(self.radial, edges), senders, receivers)
 
 
@@ -237,5 +241,5 @@ class Density(nn.Module):
 def radial_weights(radial: nn.Module, edges: Edges) -> Float[Tensor, "edge rows channel"]:
     """Weights from the features that all layers share, or by length from a table."""
     if isinstance(radial, RadialTable) or edges.features is None:
-        return radial(edges.lengths)
+        return radial(edges.seen)
     return (radial.of_features if isinstance(radial, LengthNetwork) else radial)(edges.features)

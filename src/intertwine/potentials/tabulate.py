@@ -4,7 +4,9 @@ from copy import deepcopy
 
 from intertwine.nn.radial import RadialMLP
 from intertwine.nn.radial_table import RadialTable
+from intertwine.potentials.mace_torch import MACETorch
 from intertwine.potentials.mace_torch_radial import LengthNetwork
+from intertwine.potentials.pair_table import tabulate_pairs
 from intertwine.potentials.potential import Potential
 
 TOLERANCE = 1e-5
@@ -21,7 +23,8 @@ def tabulate(potential: Potential, *, tolerance: float = TOLERANCE) -> Potential
         tolerance: largest error of a radial weight, relative to the root mean square of all.
 
     Raises:
-        ValueError: the potential has no radial network, or one that is too rough for a table.
+        ValueError: the potential has no radial network, one that is too rough for a table, or different ones for too
+            many pairs of elements.
 
     Example:
         >>> from intertwine.potentials.mace import MACE
@@ -36,6 +39,9 @@ def tabulate(potential: Potential, *, tolerance: float = TOLERANCE) -> Potential
                 weight = next(child.parameters())
                 table = RadialTable.compile(child, tolerance=tolerance)
                 setattr(module, name, table.to(device=weight.device, dtype=weight.dtype))
+    for module in list(found.modules()):
+        if isinstance(module, MACETorch) and module.transform is not None:
+            tabulate_pairs(module, tolerance=tolerance)
     if not tables_of(found):
         raise ValueError(
             f"tabulate: expected a potential with radial networks of the distance alone (RadialMLP), came a model "
