@@ -32,7 +32,7 @@ def change(one: Potential, other: Potential) -> float:
     return float((before - after).norm() / before.norm())
 
 
-@pytest.mark.parametrize("kind", ["mace", "nequip"])
+@pytest.mark.parametrize("kind", ["mace", "nequip", "escn"])
 def test_forces_stay_the_better_the_more_waves_there_are(kind):
     potential = made(kind)
     found = [compress(potential, waves=waves) for waves in (2, 6, 16)]

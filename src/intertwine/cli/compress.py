@@ -24,6 +24,7 @@ def compress(
     forces_key: ForcesKey = None,
     stress_key: StressKey = None,
     group_key: GroupKey = None,
+    head: Annotated[str | None, typer.Option(help="Which head to keep, of a potential with several.")] = None,
     device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
@@ -35,7 +36,7 @@ def compress(
 
     if out.exists():
         raise CannotRun(f"{out}: is there already; choose another folder, the potential goes into a new one.")
-    before = load(potential, device=choose_device(device))
+    before = load(potential, head=head, device=choose_device(device))
     graphs = [
         graph
         for path in data or []

@@ -36,7 +36,7 @@ class Facet(MessagePassing):
         energy = scale[element] readout(h_T)   -   the same for an atom of that element without neighbours
 
     An `EnergyModel`: give it to `Potential`. An isolated atom has no energy. Every layer starts as the identity, so
-    that a fresh model has no forces.
+    that a fresh model has no forces; a short training wants a learning rate several times that of `MACE`.
 
     Args:
         species: atomic numbers the model knows.
