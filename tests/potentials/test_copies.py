@@ -1,9 +1,11 @@
 """Copies are found whatever was done to them, and what is no copy is not."""
 
+import itertools
+
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.build import molecule
+from ase.build import bulk, make_supercell, molecule
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -57,3 +59,33 @@ def test_distances_are_those_of_ase(periodic):
 def test_many_copies_of_one_structure_are_found_fast():
     graphs = [from_atoms(molecule("CH3CH2OH"))] * 200
     assert len(find_copies(graphs)) == 199
+
+
+def test_orderings_of_an_alloy_on_one_lattice_differ_though_their_distances_do_not():
+    rng, graphs = np.random.default_rng(0), []
+    lattice = make_supercell(bulk("Ta", "bcc", a=3.3, cubic=True), 2 * np.eye(3))
+    for _ in range(20):
+        atoms = lattice.copy()
+        atoms.numbers[rng.permutation(16)[:8]] = 42
+        graphs.append(from_atoms(atoms))
+    pairs = {(one, two) for one, two, _ in find_copies(graphs)}
+    assert pairs and all(equal_on_lattice(graphs[one], graphs[two], lattice) for one, two in pairs)
+    lost = [(one, two) for one, two in itertools.combinations(set(range(20)) - {two for _, two in pairs}, 2)]
+    assert not any(equal_on_lattice(graphs[one], graphs[two], lattice) for one, two in lost[:60])
+    molybdenum = [distances(graph)[graph.numbers == 42][:, graph.numbers == 42] for graph in graphs]
+    by_distances = {np.sort(matrix.round(6).ravel()).tobytes() for matrix in molybdenum}
+    assert len(by_distances) < 20 - len(pairs)
+
+
+def equal_on_lattice(one, two, lattice: Atoms) -> bool:
+    """By every translation and every signed permutation of the axes."""
+    sites = np.rint(lattice.get_scaled_positions() * 4).astype(int)
+    mine = {tuple(site) for site in sites[one.numbers.numpy() == 42]}
+    yours = sites[two.numbers.numpy() == 42]
+    for order in itertools.permutations(range(3)):
+        for signs in itertools.product((1, -1), repeat=3):
+            turned = yours[:, order] * signs
+            for shift in sites:
+                if {tuple(site) for site in (turned + shift) % 4} == mine:
+                    return True
+    return False

@@ -56,7 +56,7 @@ for verb in (demo.demo, *FOR_POTENTIALS):
 for verb in (committee.committee, calibrate.calibrate, info.info):
     app.command()(verb)
 app.add_typer(convert.app, name="convert", help="Take over models of other tools.")
-app.add_typer(data.app, name="data", help="Make data sets.")
+app.add_typer(data.app, name="data", help="Look at, convert, split and label sets of structures.")
 for verb in (reproduce.reproduce, bench.bench, doctor.doctor):
     app.command()(verb)
 

@@ -2,8 +2,8 @@
 
 Two structures are compared by their distances, each to the nearest image. The k-th shortest distance moves by no more
 than twice what the atoms do, and so do means over a fixed part of the sorted list: such means are points that near
-copies keep close together, and a tree finds them. Candidates are then compared atom by atom: their distances to all
-others, and the angles between their neighbours, which tell the orderings of an alloy on one lattice apart.
+copies keep close together, and a tree finds them. Candidates are then compared atom by atom, and at last a motion is
+looked for that carries one onto the other.
 """
 
 from collections import defaultdict
@@ -13,13 +13,11 @@ from functools import lru_cache
 from itertools import combinations_with_replacement, product
 
 import numpy as np
-import torch
 from scipy.spatial import KDTree
 
-from intertwine.o3.spherical_harmonics import spherical_harmonics
 from intertwine.potentials.graph import Graph
 from intertwine.potentials.images import distances, lattice_lengths
-from intertwine.potentials.neighbors import connect, edge_vectors
+from intertwine.potentials.isometry import isometric
 
 SAME = 1e-3
 """Distances of two structures that differ by less are those of one structure, rounded; Angstrom."""
@@ -31,10 +29,8 @@ PARTS = 8
 """Means taken over the sorted distances between two elements, and shortest distances beside them."""
 KEPT = 500
 """Structures whose surroundings are kept while candidates are compared."""
-REACH, DEGREE = 5.0, 4
-"""Neighbours within this length, Angstrom, and harmonics to this degree describe the angles around an atom."""
-STEEPEST = 30.0
-"""Change of what describes the angles for a change of all distances by one Angstrom, at most."""
+SLACK, LEVER = 0.05, 20.0
+"""A motion must bring atoms together within the first, Angstrom, and the second times the difference of distances."""
 
 
 def find_copies(graphs: Sequence[Graph], tolerance: float = SAME) -> list[tuple[int, int, float]]:
@@ -66,14 +62,22 @@ def find_copies(graphs: Sequence[Graph], tolerance: float = SAME) -> list[tuple[
 def _pairs(graphs: Sequence[Graph], tolerance: float) -> list[tuple[int, int, float]]:
     """The pairs among structures of one composition."""
     surroundings = lru_cache(KEPT)(lambda position: _surroundings(graphs[position]))
+
+    def compare(one: int, two: int) -> float | None:
+        """How much the distances of two copies differ; None if they are none."""
+        difference = _difference(surroundings(one), surroundings(two), tolerance)
+        if difference < tolerance and isometric(graphs[one], graphs[two], min(SLACK + LEVER * difference, 10 * SLACK)):
+            return difference
+        return None
+
     points = np.array([_fingerprint(graph) for graph in graphs])
     _, first, group = np.unique(points.round(7), axis=0, return_index=True, return_inverse=True)
     families: list[list[list[int]]] = [[] for _ in first]  # by fingerprint: copies, each list with its first before it
     found = []
     for position, name in enumerate(group.ravel().tolist()):
         for family in families[name]:
-            difference = _difference(surroundings(family[0]), surroundings(position), tolerance)
-            if difference < tolerance:
+            difference = compare(family[0], position)
+            if difference is not None:
                 found.append((family[0], position, difference))
                 family.append(position)
                 break
@@ -82,8 +86,8 @@ def _pairs(graphs: Sequence[Graph], tolerance: float) -> list[tuple[int, int, fl
     near = KDTree(points[first]).query_pairs(tolerance * (1 + 1e-6) + 1e-7, p=np.inf, output_type="ndarray")
     for one, two in sorted(near.tolist()):
         for mine, yours in product(families[one], families[two]):
-            difference = _difference(surroundings(mine[0]), surroundings(yours[0]), tolerance)
-            if difference < tolerance:
+            difference = compare(mine[0], yours[0])
+            if difference is not None:
                 early, late = sorted((mine, yours))
                 found.extend((min(early[0], other), max(early[0], other), difference) for other in late)
     return found
@@ -109,43 +113,13 @@ class Surroundings:
     lattice: np.ndarray
     distances: dict[int, np.ndarray]
     """For each element a row an atom: its sorted distances to the atoms of every element in turn."""
-    angles: dict[int, np.ndarray]
-    """For each element a row an atom: products of the harmonics of its neighbours, which rotations leave alone."""
 
 
 def _surroundings(graph: Graph) -> Surroundings:
     numbers, matrix = graph.numbers.numpy(), distances(graph)
     elements = np.unique(numbers)
     rows = np.concatenate([np.sort(matrix[:, numbers == element], axis=1) for element in elements], axis=1)
-    angles = _angles(graph)
-
-    def by_element(values: np.ndarray) -> dict[int, np.ndarray]:
-        return {int(element): values[numbers == element] for element in elements}
-
-    return Surroundings(lattice_lengths(graph), by_element(rows), by_element(angles))
-
-
-def _angles(graph: Graph) -> np.ndarray:
-    """Row of an atom: T_e^l . T_f^l / (sum of w)^2, T_e = sum of w(r) Y(r) over neighbours of element e; then the same
-    with w times a number that stands for the first row of the neighbour: what it has around it.
-    """
-    graph = connect(graph.to(dtype=torch.float64), REACH)
-    vectors = edge_vectors(graph)
-    weights = (1 - (vectors.norm(dim=1) / REACH) ** 2) ** 2
-    harmonics = spherical_harmonics(range(DEGREE + 1), vectors, normalize=True, normalization="norm")
-    elements, element = graph.numbers.unique(return_inverse=True)
-    place = graph.receivers, element[graph.senders]
-    total = weights.new_zeros(graph.node_count).index_add(0, graph.receivers, weights)[:, None, None] ** 2 + 0.01
-
-    def products(weights: torch.Tensor) -> torch.Tensor:
-        sums = weights.new_zeros(graph.node_count, len(elements), harmonics.shape[1])
-        sums.index_put_(place, weights[:, None] * harmonics, accumulate=True)
-        parts = sums.split([2 * degree + 1 for degree in range(DEGREE + 1)], dim=2)
-        return torch.stack([torch.einsum("nem,nfm->nef", part, part) / total for part in parts], dim=1).flatten(1)
-
-    first = products(weights)
-    number = first @ torch.arange(1, first.shape[1] + 1, dtype=torch.float64).cos()
-    return torch.cat([first, products(weights * number[graph.senders])], dim=1).numpy()
+    return Surroundings(lattice_lengths(graph), {int(element): rows[numbers == element] for element in elements})
 
 
 def _difference(mine: Surroundings, yours: Surroundings, tolerance: float) -> float:
@@ -160,10 +134,4 @@ def _difference(mine: Surroundings, yours: Surroundings, tolerance: float) -> fl
                 if worst >= tolerance:
                     return worst
                 worst = max(worst, float(np.abs(two.distances[element] - row).max(axis=1, initial=0.0).min()))
-    slack = STEEPEST * worst + 1e-5
-    for one, two in ((mine, yours), (yours, mine)):
-        for element, rows in one.angles.items():
-            for row in rows:
-                if np.abs(two.angles[element] - row).max(axis=1).min() > slack:
-                    return np.inf
     return worst
