@@ -44,7 +44,7 @@ def test_features_are_slopes_of_the_energy_which_is_linear_in_the_last_weights(k
     """Exactly: a step of any size gives the same slope, which it does for no other weights."""
     judged = potential(kind, repulsion=repulsion)
     batch = collate([crystal(seed) for seed in range(3)])
-    whole, atoms, energy = features(judged, batch, atoms=True, chunk=2)
+    whole, atoms, energy = features(judged, batch)
     weights = judged.model.last_weights
     steps = [
         torch.randn(weight.shape, generator=torch.Generator().manual_seed(1), dtype=weight.dtype) for weight in weights
@@ -58,6 +58,15 @@ def test_features_are_slopes_of_the_energy_which_is_linear_in_the_last_weights(k
     torch.testing.assert_close(
         whole, torch.zeros_like(whole).index_add(0, batch.structure, atoms), rtol=1e-9, atol=1e-12
     )
+
+
+def test_features_of_an_atom_are_slopes_of_its_own_energy_alone():
+    judged, graph = potential("mace"), crystal(0)
+    _, atoms, _ = features(judged, graph)
+    with torch.enable_grad():
+        energy = judged(graph, forces=False).node_energy[2]
+    slopes = torch.autograd.grad(energy, judged.model.last_weights)
+    torch.testing.assert_close(atoms[2], torch.cat([slope.flatten() for slope in slopes]), rtol=1e-9, atol=1e-12)
 
 
 @pytest.fixture(scope="module")

@@ -190,5 +190,5 @@ def calibration_table(results: Sequence[Any]) -> Any:
         for quantity, each in result.calibrations.items():
             shares = (f"{100 * each.within(count):.0f} %" for count in (1.0, 2.0))
             rank = "-" if each.rank is None else f"{each.rank:.2f}"
-            table.add_row(result.title, quantity, *shares, plain(each.scale), f"{each.area:.3f}", rank)
+            table.add_row(result.title, quantity, *shares, plain(each.ratio), f"{each.area:.3f}", rank)
     return table

@@ -2,15 +2,17 @@
 
 from intertwine.potentials.batching import collate, split
 from intertwine.potentials.calculator import Calculator
+from intertwine.potentials.committee import Committee
 from intertwine.potentials.compress import compress
 from intertwine.potentials.config import FitConfig
 from intertwine.potentials.config_file import load_config
 from intertwine.potentials.contract import check_potential
 from intertwine.potentials.dispersion import with_dispersion
 from intertwine.potentials.escn import ESCN
-from intertwine.potentials.evaluate import evaluate
+from intertwine.potentials.evaluate import compare, evaluate
 from intertwine.potentials.facet import Facet
 from intertwine.potentials.graph import Graph, GraphError, Prediction
+from intertwine.potentials.last_layer import LastLayer, fit_last_layer
 from intertwine.potentials.mace import MACE
 from intertwine.potentials.md import simulate
 from intertwine.potentials.neighbors import connect
@@ -30,11 +32,13 @@ __all__ = [
     "MACE",
     "TDN",
     "Calculator",
+    "Committee",
     "EnergyModel",
     "Facet",
     "FitConfig",
     "Graph",
     "GraphError",
+    "LastLayer",
     "LossWeights",
     "NequIP",
     "NonFiniteError",
@@ -44,9 +48,11 @@ __all__ = [
     "build_potential",
     "check_potential",
     "collate",
+    "compare",
     "compress",
     "connect",
     "evaluate",
+    "fit_last_layer",
     "fit_potential",
     "from_atoms",
     "load",

@@ -41,7 +41,8 @@ class Calculator(AseCalculator):
     Args:
         skin: Angstrom; 0 searches anew at every call.
         estimator: knows how sure the potential is, a `Committee` or a `LastLayer`: `results` then hold
-            "energy_uncertainty" (eV), "energies_uncertainty" and, of a committee, "forces_uncertainty" (eV/A).
+            "energy_uncertainty" (eV), "energies_uncertainty" and, of a committee, "forces_uncertainty" (eV/A), one
+            number an atom.
 
     Raises:
         GraphError: in one line, at any call: an element the potential does not know, a coordinate that is not finite,

@@ -72,6 +72,11 @@ class Calibration:
         return float(np.sqrt(np.mean(self.z**2)))
 
     @cached_property
+    def ratio(self) -> float:
+        """rms(e) / rms(s): whether deviations have the right size as a whole, whatever the single ones say."""
+        return float(np.sqrt(np.mean(self.error**2) / np.mean(self.deviation**2)))
+
+    @cached_property
     def rank(self) -> float | None:
         """Spearman's correlation of |e| and s; None where all are alike."""
         if self.error.size < 3 or np.ptp(self.deviation) == 0 or np.ptp(np.abs(self.error)) == 0:
@@ -91,5 +96,5 @@ class Calibration:
     def numbers(self) -> dict[str, float]:
         """All of it by name, for tables."""
         named = {"nll": self.nll, "miscalibration_area": self.area, "scale": self.scale, "rank_correlation": self.rank}
-        named |= {"within_1": self.within(1.0), "within_2": self.within(2.0)}
+        named |= {"ratio": self.ratio, "within_1": self.within(1.0), "within_2": self.within(2.0)}
         return {name: value for name, value in named.items() if value is not None}

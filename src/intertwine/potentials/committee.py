@@ -19,6 +19,7 @@ class Committee:
 
         mean = 1/M sum_m y_m,     deviation = scale sqrt( 1/(M-1) sum_m (y_m - mean)^2 )
 
+    Squares of vectors and tensors are means over their components, so that deviations do not depend on the axes.
     `potential` is the mean as a potential of its own, for simulations and for saving: `save_potential` keeps it as one
     folder, which `load` and `Committee.of` read back. Members that saw the same data agree on their common faults; the
     deviation is a lower bound of the error until it is calibrated.
@@ -74,8 +75,8 @@ class Committee:
         deviation = Deviation(
             self.scale * energy.std(dim=0),
             self.scale * whole.std(dim=0),
-            None if pulls is None else self.force_scale * pulls.std(dim=0),
-            None if tensions is None else self.force_scale * tensions.std(dim=0),
+            None if pulls is None else self.force_scale * pulls.var(dim=0).mean(dim=-1).sqrt(),
+            None if tensions is None else self.force_scale * tensions.var(dim=0).mean(dim=(-2, -1)).sqrt(),
         )
         return mean, deviation
 
@@ -89,7 +90,12 @@ def atom_offsets(member: Potential, graph: Graph) -> Float[Tensor, "node"]:
 def calibrated(
     potential: Potential, valid: Sequence[Graph], *, progress: Callable[[int, int], None] | None = None
 ) -> Committee:
-    """The committee of a loaded mean, its deviations scaled to be the likeliest for the errors on validation frames.
+    """The committee of a loaded mean, its deviations scaled to the size of the errors on validation frames.
+
+        scale = rms(errors) / rms(deviations)
+
+    Not the likeliest scale, rms(errors / deviations): with few members a deviation is small by chance now and then, and
+    that mean has no bound.
 
     Raises:
         GraphError: no label to compare with, or members that agree everywhere.
@@ -98,6 +104,6 @@ def calibrated(
     found = compare(potential, valid, estimator=raw, progress=progress).total().calibrations
     if "energy" not in found and "forces" not in found:
         raise GraphError("calibrate: no energies or forces to compare with, or members that agree to the last digit.")
-    scales = {quantity: each.scale for quantity, each in found.items()}
+    scales = {quantity: each.ratio for quantity, each in found.items()}
     energy = scales.get("energy", scales.get("forces", 1.0))
     return Committee(raw.members, scale=energy, force_scale=scales.get("forces", energy))

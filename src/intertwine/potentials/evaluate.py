@@ -82,7 +82,10 @@ class Evaluation:
         predicted = _joined([getattr(self.predicted[i], quantity) for i in chosen])
         spreads = [getattr(spread, quantity) for i in chosen if (spread := self.deviations[i]) is not None]
         known = len(spreads) == len(chosen) and all(spread is not None for spread in spreads)
-        return Comparison(label, predicted, _joined(spreads) if known else None)
+        if not known:
+            return Comparison(label, predicted)
+        one_each = _joined(spreads).reshape(len(label), *[1] * (label.ndim - 1))
+        return Comparison(label, predicted, np.broadcast_to(one_each, label.shape))
 
     def _energies(self, chosen: Sequence[int]) -> Comparison | None:
         """Energies per atom, labels and predictions above the references."""

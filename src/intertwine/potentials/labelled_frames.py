@@ -57,5 +57,5 @@ def frame(structure: Graph, predicted: Prediction, deviation: Deviation | None) 
         if deviation.forces is not None:
             atoms.arrays["forces_deviation"] = deviation.forces.double().numpy()
         if deviation.stress is not None:
-            atoms.info["stress_deviation"] = deviation.stress[0].double().numpy()
+            atoms.info["stress_deviation"] = deviation.stress.item()
     return atoms

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from intertwine.potentials.batching import collate, split
@@ -29,7 +29,7 @@ class LastLayer:
     E is linear in w, so g are the last features summed over atoms, and this is the posterior of a Bayesian linear
     regression on them (Laplace's approximation of the last layer), learned from energies per atom. One forward pass
     more than the potential itself; forces and stress have no deviation. Atoms have one each, from the g of their own
-    energy, at a cost that grows with the square of their number; those of a structure do not add up to its own.
+    energy; those of a structure do not add up to its own.
 
     Args:
         covariance: C, in eV^2 / atom^2.
@@ -51,7 +51,7 @@ class LastLayer:
         """Evaluate with the deviations of the energies."""
         with torch.no_grad():
             prediction = self.potential(graph, forces=forces, stress=stress)
-        whole, atoms, _ = features(self.potential, graph, atoms=True)
+        whole, atoms, _ = features(self.potential, graph)
         return prediction, Deviation(self.deviation(whole), self.deviation(atoms))
 
     def deviation(self, rows: Float[Tensor, "row feature"]) -> Float[Tensor, "row"]:
@@ -128,9 +128,12 @@ def likeliest(
 
 
 def features(
-    potential: Potential, graph: Graph, *, atoms: bool = False, chunk: int = 256
-) -> tuple[Float[Tensor, "graph feature"], Float[Tensor, "rows feature"], Float[Tensor, "graph"]]:
-    """Derivatives of every energy by the last weights, of structures and, if asked for, atoms; and the energies, eV.
+    potential: Potential, graph: Graph
+) -> tuple[Float[Tensor, "graph feature"], Float[Tensor, "node feature"], Float[Tensor, "graph"]]:
+    """Derivatives by the last weights of the energy of every structure and of every atom; and the energies, eV.
+
+    The derivative of sum_i u_i e_i by the weights is linear in u, so its derivative by u holds those of all e_i: one
+    pass through the last layer for each weight, linear in the number of atoms.
 
     Raises:
         GraphError: the model does not declare its last weights.
@@ -141,24 +144,16 @@ def features(
             f"calibrate: {type(model).__name__} does not say which weights are its last (`last_weights`), which an "
             "uncertainty from one model needs; train a committee instead."
         )
-    weights = list(model.last_weights)
     with torch.enable_grad():
         prediction = potential(graph, forces=False)
-
-    def rows(choice: Bool[Tensor, "row node"]) -> Float[Tensor, "row feature"]:
-        parts = torch.autograd.grad(
-            prediction.node_energy, weights, choice.to(prediction.node_energy), retain_graph=True, is_grads_batched=True
-        )
-        return torch.cat([part.flatten(1) for part in parts], dim=1).double()
-
-    def of_each(owner: Int[Tensor, "node"], count: int) -> Float[Tensor, "row feature"]:
-        numbers = torch.arange(count, device=owner.device)
-        return torch.cat([rows(part[:, None] == owner) for part in numbers.split(chunk)])
-
-    whole = of_each(graph.structure, graph.graph_count)
-    alone = torch.arange(graph.node_count, device=graph.structure.device)
-    single = of_each(alone, graph.node_count) if atoms else whole[:0]
-    return whole, single, prediction.energy.detach()
+        u = torch.ones_like(prediction.node_energy, requires_grad=True)
+        slopes = torch.autograd.grad(prediction.node_energy, list(model.last_weights), u, create_graph=True)
+        slope = torch.cat([part.flatten() for part in slopes])
+    unit = torch.eye(len(slope), dtype=slope.dtype, device=slope.device)
+    (columns,) = torch.autograd.grad(slope, u, unit, is_grads_batched=True)
+    atoms = columns.T.double()
+    whole = atoms.new_zeros(graph.graph_count, len(slope)).index_add(0, graph.structure, atoms)
+    return whole, atoms, prediction.energy.detach()
 
 
 def rigidity(

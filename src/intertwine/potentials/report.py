@@ -102,7 +102,9 @@ class Report:
     """All that a report page shows. Whatever is left out here has no section there.
 
     Example:
-        >>> report = Report("Gaunt potential", configuration={"channels": 32}, relaxation=RelaxationPath(energy, fmax))
+        >>> path = RelaxationPath(np.array([0.3, 0.1, 0.0]), np.array([1.2, 0.4, 0.008]))
+        >>> Report("Gaunt potential", configuration={"channels": 32}, relaxation=path).summary
+        ['Relaxed in 2 steps, to a largest force of 8.00 meV/Å.']
 
     Turn it into a page with `potentials.page.page.write_report`.
     """

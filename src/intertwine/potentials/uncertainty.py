@@ -1,7 +1,4 @@
-"""What an estimate of uncertainty is: standard deviations beside a prediction.
-
-Those of energies are invariants of E(3); those of Cartesian components belong to the axes they were computed in.
-"""
+"""What an estimate of uncertainty is: standard deviations beside a prediction, which are invariants of E(3)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,16 +13,19 @@ from intertwine.potentials.potential import Potential
 
 @dataclass(frozen=True)
 class Deviation:
-    """Standard deviations of a `Prediction`, in its units; None where the estimate does not reach."""
+    """Standard deviations of a `Prediction`, in its units; None where the estimate does not reach.
+
+    Vectors and tensors have one each, not one a component, which would depend on the axes.
+    """
 
     energy: Float[Tensor, "graph"]
     """eV."""
     node_energy: Float[Tensor, "node"]
     """Of the energy of each atom, eV: where in a structure the model is unsure."""
-    forces: Float[Tensor, "node 3"] | None = None
-    """Of each Cartesian component, eV/A."""
-    stress: Float[Tensor, "graph 3 3"] | None = None
-    """eV/A^3."""
+    forces: Float[Tensor, "node"] | None = None
+    """Of the force on each atom, eV/A: root mean square over its Cartesian components."""
+    stress: Float[Tensor, "graph"] | None = None
+    """eV/A^3, root mean square over its components."""
 
 
 @runtime_checkable

@@ -165,7 +165,7 @@ def uncertainty(report: Report) -> str:
                 title,
                 f"{100 * each.within(1.0):.0f} %",
                 f"{100 * each.within(2.0):.0f} %",
-                each.scale,
+                each.ratio,
                 each.area,
                 each.rank,
             ]
@@ -174,8 +174,8 @@ def uncertainty(report: Report) -> str:
         head = ["Set", "within 1", "within 2", "error / deviation", "area", "rank"]
         tables.append(table(head, rows, caption=f"{name}: deviations and errors"))
     words = (
-        "The share of errors within one and two predicted standard deviations (68 and 95 % when Gaussian), the factor "
-        "that would set the deviations right, the miscalibration area between curve and diagonal, and the rank "
+        "The share of errors within one and two predicted standard deviations (68 and 95 % when Gaussian), their root "
+        "mean squares in units of each other, the miscalibration area between curve and diagonal, and the rank "
         "correlation of error and deviation. Curves below the diagonal are too sure of themselves."
     )
     if not panels:
