@@ -127,12 +127,14 @@ def main() -> None:
         make_data(folder, choices.epochs)
         begun = time.monotonic()
         assert ended_within(start(folder, folder / "whole", 0, choices.spawn), 3600)
-        length = time.monotonic() - begun
+        length = shortest = time.monotonic() - begun
         assert ended_within(start(folder, folder / "control", 1, choices.spawn), 3600)
         whole, control, runs = digests(folder / "whole"), digests(folder / "control"), []
         while (left := choices.kills - sum(run["kills"] for run in runs)) > 0:
-            out = folder / str(len(runs))
-            runs.append(killed_run(folder, out, generator, 0.7 * length, choices.spawn, left))
+            begun = time.monotonic()
+            runs.append(killed_run(folder, folder / str(len(runs)), generator, shortest / 2, choices.spawn, left))
+            if not runs[-1]["kills"]:  # the machine had been slower before
+                shortest = min(shortest, time.monotonic() - begun)
             print(f"run {len(runs)}: {runs[-1]['kills']} kills, equal {runs[-1]['digests'] == whole}", flush=True)
     kills = sum(run["kills"] for run in runs)
     result = {

@@ -128,7 +128,7 @@ def test_a_configuration_with_heads_gives_each_its_own_energies_of_atoms(tmp_pat
     from intertwine.potentials.training_run import fit_potential
     from intertwine.training.history import History
 
-    others = [isolated(18, OTHER), *(of_another_theory(graph) for graph in frames(6))]
+    others = [isolated(18, OTHER), *(replace(of_another_theory(graph), forces=None) for graph in frames(6))]
     write(tmp_path / "other.extxyz", others)
     config = configuration(tmp_path, [isolated(18, ATOM), *frames(6)])
     config = config.model_copy(update={"heads": {"other": DataConfig(train=str(tmp_path / "other.extxyz"), valid=0.2)}})
@@ -137,6 +137,7 @@ def test_a_configuration_with_heads_gives_each_its_own_energies_of_atoms(tmp_pat
     assert load(folder, head="other").reference_energies == {18: OTHER}
     row = History.load(folder.parent / "history.json").rows[-1]
     assert {"valid_loss", "valid_forces_rmse", "valid_main_forces_rmse", "valid_other_energy_rmse"} <= set(row)
+    assert "valid_other_forces_rmse" not in row  # that set has energies alone
 
 
 def test_an_element_that_a_set_lacks_takes_its_energy_from_the_set_that_has_it(tmp_path):

@@ -1,10 +1,9 @@
 """The frames of one section of a configuration: to train on, to validate with, and their references. No group acts."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from intertwine.potentials.config import DataConfig
-from intertwine.potentials.fit import hold_out, reference_frames, require, trainable, with_edges
+from intertwine.potentials.fit import hold_out, reference_frames, trainable, with_edges
 from intertwine.potentials.graph import Graph
 from intertwine.potentials.readers import read
 from intertwine.potentials.reference import isolated_atom_energies
@@ -22,7 +21,7 @@ class DataSet:
     """Those of them that frames of single atoms gave."""
 
 
-def read_data(section: DataConfig, labels: Collection[str], *, seed: int, cutoff: float) -> DataSet:
+def read_data(section: DataConfig, *, seed: int, cutoff: float) -> DataSet:
     """Read and split what a section names, and connect its frames.
 
     Raises:
@@ -38,5 +37,4 @@ def read_data(section: DataConfig, labels: Collection[str], *, seed: int, cutoff
         valid = trainable(labelled(section.valid))
     else:
         train, valid = hold_out(train, section.valid, seed=seed)
-    require(labels, train)
     return DataSet(with_edges(train, cutoff), with_edges(valid, cutoff), references, isolated_atom_energies(frames))

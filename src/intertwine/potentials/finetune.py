@@ -11,13 +11,15 @@ from pathlib import Path
 
 import torch
 
+from intertwine.potentials.batching import split
 from intertwine.potentials.config import FinetuneConfig
 from intertwine.potentials.config_file import ConfigError
 from intertwine.potentials.data_set import read_data
-from intertwine.potentials.fit import ready
+from intertwine.potentials.fit import ready, require
 from intertwine.potentials.graph import Graph
 from intertwine.potentials.heads import MAIN, another_head, of_readout
 from intertwine.potentials.objective import LossWeights
+from intertwine.potentials.partial_labels import collate_partial
 from intertwine.potentials.potential import Potential
 from intertwine.potentials.reference import composition_energy, fit_reference_energies
 from intertwine.potentials.saved import load
@@ -52,10 +54,8 @@ def finetune_potential(config: FinetuneConfig, *, resume: bool = False, progress
     with warnings.catch_warnings():
         # Compositions need not determine the energies of atoms: the shortest change is wanted.
         warnings.filterwarnings("ignore", "reference energies of")
-        sets = {
-            name: read_data(section, labels, seed=config.seed, cutoff=start.cutoff)
-            for name, section in sections.items()
-        }
+        sets = {name: read_data(section, seed=config.seed, cutoff=start.cutoff) for name, section in sections.items()}
+        require(labels, [graph for each in sets.values() for graph in each.train])
         references, shift = refit(start, ready(sets[MAIN].train, start), sets[MAIN].isolated)
     if config.replay is None:
         main = Potential(start.model, references, scale=start.scale, shift=shift)
@@ -86,11 +86,12 @@ def refit(
     """
     old = potential.reference_energies
     known = {number: energy - old[number] for number, energy in isolated.items() if number in old}
+    labelled = [graph for graph in frames if graph.energy is not None]
     left = []
-    with torch.no_grad():
-        for graph in frames:
-            if graph.energy is not None:
-                left.append(replace(graph, energy=graph.energy - potential(graph, forces=False).energy))
+    for start in range(0, len(labelled), 16):
+        batch = collate_partial(labelled[start : start + 16])
+        with torch.no_grad():
+            left += split(replace(batch, energy=batch.energy - potential(batch, forces=False).energy))
     changes = known
     if {int(number) for graph in left for number in graph.numbers.unique()} - set(known):
         changes = fit_reference_energies(left, known=known)

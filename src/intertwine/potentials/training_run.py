@@ -6,7 +6,7 @@ from pathlib import Path
 from intertwine.potentials.config import FitConfig, RunConfig
 from intertwine.potentials.config_file import write_config
 from intertwine.potentials.data_set import DataSet, read_data
-from intertwine.potentials.fit import measure, new_potential, ready, train_potential
+from intertwine.potentials.fit import measure, new_potential, ready, require, train_potential
 from intertwine.potentials.fit_heads import train_heads
 from intertwine.potentials.heads import MAIN, another_head
 from intertwine.potentials.objective import LossWeights
@@ -37,7 +37,8 @@ def fit_potential(config: FitConfig, *, resume: bool = False, progress: Progress
     labels = LossWeights(**config.train.loss.model_dump()).labels
     sections = {MAIN: config.data, **config.heads}
     cutoff = config.model.cutoff
-    sets = {name: read_data(section, labels, seed=config.seed, cutoff=cutoff) for name, section in sections.items()}
+    sets = {name: read_data(section, seed=config.seed, cutoff=cutoff) for name, section in sections.items()}
+    require(labels, [graph for each in sets.values() for graph in each.train])
     return run(config, sets, new_heads(config, sets), resume=resume, progress=progress)
 
 
