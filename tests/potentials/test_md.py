@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from ase import Atoms, units
 from ase.build import bulk
 from ase.constraints import FixAtoms, FixBondLength
@@ -11,6 +12,7 @@ from lennard_jones import argon
 from intertwine.potentials.graph import GraphError
 from intertwine.potentials.md import simulate
 from intertwine.potentials.readers import read
+from intertwine.potentials.uncertainty import Deviation
 from intertwine.training.loop import NumericalError
 
 
@@ -163,6 +165,32 @@ def test_a_run_that_blows_up_is_a_numerical_failure_that_names_the_time(tmp_path
         )  # fmt: skip
     assert "\n" not in str(caught.value)
     assert len(read(tmp_path / "run.extxyz")) >= 1  # what came before can be read
+
+
+class Unsure:
+    """An estimator whose deviation grows with the distance of the first atom from where it started."""
+
+    def __init__(self):
+        self.potential = argon()
+
+    def __call__(self, graph, *, forces=True, stress=False):
+        self.start = getattr(self, "start", graph.positions[0])
+        far = (graph.positions[0] - self.start).norm()
+        nodes = torch.zeros(graph.node_count, dtype=torch.float64)
+        nodes[0] = far
+        prediction = self.potential(graph, forces=forces, stress=stress)
+        return prediction, Deviation(energy=far[None], node_energy=nodes, forces=torch.zeros_like(graph.positions))
+
+
+def test_a_run_stops_where_the_potential_grows_unsure():
+    choices = {"steps": 200, "timestep": 5.0, "temperature": 40.0, "record_every": 1}
+    certain = simulate(argon(), crystal(1), **choices)
+    unsure = simulate(argon(), crystal(1), estimator=Unsure(), max_uncertainty=10.0, **choices)
+    assert np.array_equal(certain.atoms.positions, unsure.atoms.positions)
+    with pytest.raises(NumericalError, match="atom 0 is uncertain by"):
+        simulate(argon(), crystal(1), estimator=Unsure(), max_uncertainty=0.05, **choices)
+    with pytest.raises(ValueError, match="estimator"):
+        simulate(argon(), crystal(1), max_uncertainty=0.05, **choices)
 
 
 def test_bad_structures_are_refused_before_the_first_step():

@@ -51,6 +51,9 @@ def md(
         Path | None, typer.Option(help="Folder for the state; the same command goes on from it, bit for bit.")
     ] = None,
     restart_every: Annotated[int, typer.Option(min=1, help="Steps between two states.")] = 1000,
+    max_uncertainty: Annotated[
+        float | None, typer.Option(min=0.0, help="Stop where the energy of an atom is less certain, eV.")
+    ] = None,
     tabulate: Tabulate = False,
     seed: Seed = 0,
     frame: Frame = 0,
@@ -70,12 +73,18 @@ def md(
     if ensemble != EnsembleName.nve and temperature == 0:
         raise CannotRun("--temperature 0: a bath needs a temperature above 0 K; choose --ensemble nve, or relax.")
     model, graph = open_potential(potential, device, tabulated=tabulate), open_frame(structure, frame)
+    estimator = None
+    if max_uncertainty is not None:
+        from intertwine.potentials.saved_uncertainty import load_uncertainty
+
+        estimator = load_uncertainty(potential, model)
     with bar(quiet=quiet) as show:
         run = simulate(
             model, graph, steps=steps, timestep=timestep, temperature=temperature, final_temperature=final_temperature,
             ensemble=ensemble.value, thermostat=thermostat.value, friction=friction, relaxation=relaxation,
             pressure=pressure * GPa, breathing=breathing, seed=seed, record_every=every, trajectory=trajectory,
-            restart=restart, restart_every=restart_every, progress=show,
+            restart=restart, restart_every=restart_every, estimator=estimator, max_uncertainty=max_uncertainty,
+            progress=show,
         )  # fmt: skip
     typer.echo(f"time         {run.trace.time[-1] / 1000:g} ps in {steps} steps")
     typer.echo(f"temperature  {run.trace.temperature.mean():.1f} K on average")

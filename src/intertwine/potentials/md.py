@@ -23,6 +23,7 @@ from intertwine.potentials.potential import Potential
 from intertwine.potentials.report import EnergyTrace
 from intertwine.potentials.restart import Progressed, Restart, digest
 from intertwine.potentials.trajectory import TrajectoryFile, bare, open_trajectory
+from intertwine.potentials.uncertainty import Estimator
 from intertwine.training.interruption import Interrupted, stop_requests
 from intertwine.training.loop import NumericalError
 
@@ -83,6 +84,7 @@ def simulate(
     trajectory: Path | str | None = None,
     restart: Path | str | None = None,
     restart_every: int = 1000,
+    estimator: Estimator | None = None,
     max_uncertainty: float | None = None,
     progress: Progress | None = None,
 ) -> Dynamics:
@@ -113,7 +115,8 @@ def simulate(
         trajectory: an extended XYZ or HDF5 file (.h5) with positions, momenta, energy, forces, and time in fs.
         restart: folder for the state; continued if it is there.
         restart_every: steps between two states.
-        max_uncertainty: stop when the calculator's "uncertainty" exceeds it.
+        estimator: knows how sure the potential is, a `Committee` or a `LastLayer`.
+        max_uncertainty: stop at a record where the energy of an atom has a larger standard deviation, eV.
 
     Raises:
         GraphError: the structure cannot be computed with.
@@ -144,8 +147,10 @@ def simulate(
         lowest = 0.0 if ensemble == "nve" or (thermostat == "langevin" and ensemble == "nvt") else 1e-3
         if kelvin is not None and not lowest <= kelvin < float("inf"):
             raise ValueError(f"simulate: {name} must be at least {lowest:g} K, got {kelvin}.")
+    if max_uncertainty is not None and estimator is None:
+        raise ValueError("simulate: max_uncertainty needs an estimator; a Committee or a LastLayer is one.")
     atoms, rng = bare(structure), np.random.default_rng(seed)
-    calculator = Calculator(potential)
+    calculator = Calculator(potential, estimator=estimator)
     if ensemble == "npt" and (not atoms.pbc.all() or atoms.constraints):
         raise GraphError(
             f"{atoms.symbols}: npt needs a structure that is periodic along all three directions and no held atoms."
@@ -259,9 +264,14 @@ class _Run:
         particles, time = self.particles, self.step * self.timestep
         if not np.isfinite(particles.kinetic):
             raise GraphError("the kinetic energy is not finite.")
-        uncertainty = particles.results.get("uncertainty")
-        if self.max_uncertainty is not None and uncertainty is not None and uncertainty > self.max_uncertainty:
-            raise GraphError(f"its uncertainty is {uncertainty:.4g}, more than {self.max_uncertainty:g}.")
+        if self.max_uncertainty is not None:
+            deviations = particles.results["energies_uncertainty"]
+            atom = int(deviations.argmax())
+            if deviations[atom] > self.max_uncertainty:
+                raise GraphError(
+                    f"the energy of atom {atom} is uncertain by {deviations[atom]:.3g} eV, more than "
+                    f"{self.max_uncertainty:g}."
+                )
         bath = self.ensemble.bath_energy(particles)
         self.rows.extend((time, particles.energy, particles.kinetic, self._temperature(), bath))
         self._keep_frame()
