@@ -3,7 +3,8 @@
 import typer
 
 DEPENDENCIES = (
-    "numpy", "scipy", "ase", "vesin", "safetensors", "h5py", "lightning-fabric", "pydantic", "typer", "rich", "matplotlib",
+    "numpy", "scipy", "ase", "vesin", "safetensors", "h5py", "lightning-fabric", "pydantic", "typer", "rich",
+    "matplotlib",
 )  # fmt: skip
 CPU_BUILD = "pip install torch --index-url https://download.pytorch.org/whl/cpu"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
