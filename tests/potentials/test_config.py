@@ -215,6 +215,10 @@ CHANGES = {
     "head": ("heads.r2.trian=x", 'heads.r2 has no "trian". Did you mean "train"?'),
     "head without data": ("heads.r2={}", 'heads.r2 needs "train", a file with the frames'),
     "head called main": ("heads.main.train=x", "expected a name of letters, digits, - and _, other than main"),
+    "nothing counts": (
+        "train.loss={forces: 0, energy: 0}",
+        "train.loss is {'forces': 0, 'energy': 0}: expected a weight",
+    ),
     "later loss": ("train.swa_loss.force=1", 'train.swa_loss has no "force". Did you mean "forces"?'),
 }
 

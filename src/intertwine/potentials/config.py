@@ -55,6 +55,12 @@ class LossConfig(Section):
     huber: Positive | None = None
     """Error in eV/atom, eV/A and eV/A^3 from which on the loss grows linearly; without it all errors are squared."""
 
+    @model_validator(mode="after")
+    def _something_counts(self) -> "LossConfig":
+        if not (self.energy or self.forces or self.stress):
+            raise ValueError("expected a weight above 0 for energy, forces or stress")
+        return self
+
 
 class TrainConfig(Section):
     """How to train; fields that share a name with `TrainingPlan` mean the same."""
