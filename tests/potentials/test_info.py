@@ -70,8 +70,8 @@ def test_structures_are_counted(tmp_path):
     graphs = [from_atoms(bulk("Ar", "fcc", a=5.2, cubic=True)) for _ in range(3)]
     write(tmp_path / "data.extxyz", graphs)
     found = describe(tmp_path / "data.extxyz")
-    assert (found["frames"], found["atoms"], found["periodic"]) == (3, 12, 3) and found["elements"] == {"Ar": 12}
-    assert found["labels"] == {"energy": 0, "forces": 0, "stress": 0} and found["force_rms"] is None
+    assert (found["frames"], found["atoms"], found["pbc"]) == (3, 12, {"TTT": 3}) and found["elements"] == {"Ar": 12}
+    assert found["with_energy"] == found["with_forces"] == 0 and found["force_rms"] is None
 
 
 def test_what_is_none_of_these_or_damaged_is_refused(folder, tmp_path):

@@ -1,16 +1,14 @@
 """What a path holds: a potential, a checkpoint, a run, an exported package, structures. No group acts here."""
 
 import json
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import torch
 from ase.data import chemical_symbols
 
-from intertwine.potentials.batching import LABELS
+from intertwine.potentials.data_stats import measure_data
 from intertwine.potentials.exported import load_exported
-from intertwine.potentials.graph import Graph, GraphError, one_line
+from intertwine.potentials.graph import GraphError, one_line
 from intertwine.potentials.last_layer import LastLayer
 from intertwine.potentials.mean_model import MeanModel
 from intertwine.potentials.potential import Potential
@@ -139,32 +137,9 @@ def _package(path: Path) -> dict[str, Any]:
 
 
 def _data(path: Path) -> dict[str, Any]:
-    graphs = read(path)
-    atoms = [graph.node_count for graph in graphs]
-    elements = Counter(torch.cat([graph.numbers for graph in graphs]).tolist())
-    labels = {name: sum(getattr(graph, name) is not None for graph in graphs) for name in LABELS}
-    return {
-        "what": "structures",
-        "bytes": path.stat().st_size,
-        "frames": len(graphs),
-        "atoms": sum(atoms),
-        "atoms_a_frame": [min(atoms), max(atoms)],
-        "elements": {chemical_symbols[number]: count for number, count in sorted(elements.items())},
-        "labels": labels,
-        "periodic": sum(bool(graph.pbc.any()) for graph in graphs),
-        "groups": dict(Counter(_group(graph) for graph in graphs)),
-        "force_rms": _force_rms(graphs),
-    }
-
-
-def _group(graph: Graph) -> str:
-    return "".join(graph.groups) or "no group"
-
-
-def _force_rms(graphs: list[Graph]) -> float | None:
-    """Root mean square of a force component, eV/A."""
-    forces = [graph.forces for graph in graphs if graph.forces is not None]
-    return torch.cat(forces).square().mean().sqrt().item() if forces else None
+    measured = measure_data(read(path))
+    groups = {name: numbers["frames"] for name, numbers in measured.items() if name != "all"}
+    return {"what": "structures", "bytes": path.stat().st_size, **measured["all"], "groups": groups}
 
 
 def _whole(folder: Path) -> dict[str, Any]:

@@ -144,7 +144,7 @@ def error_by_deviation(name: str, title: str, curves: Mapping[str, Calibration],
     def plot(axes: Axes) -> None:
         points = {key: each.bins() for key, each in curves.items()}
         values = np.concatenate([np.concatenate(pair) for pair in points.values()])
-        span = (0.7 * values[values > 0].min(initial=1.0), 1.4 * values.max())
+        span = (0.7 * values[values > 0].min(), 1.4 * values.max())
         axes.plot(span, span, color=MUTED, linewidth=0.8)
         for (key, (deviation, error)), colour in zip(points.items(), SERIES):
             axes.plot(deviation, error, "o-", color=colour, markersize=3, linewidth=0.9, label=key)
