@@ -11,6 +11,8 @@ from lennard_jones import argon
 
 from intertwine.potentials.calculator import Calculator
 from intertwine.potentials.dispersion import DispersionError, with_dispersion
+from intertwine.potentials.readers import read
+from intertwine.potentials.relax import relax
 
 DFTD3 = pytest.importorskip("dftd3.ase").DFTD3
 
@@ -106,3 +108,14 @@ def test_without_the_package_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "dftd3.ase", None)
     with pytest.raises(DispersionError, match=r"intertwine\[dispersion\]"):
         with_dispersion(Calculator(argon()), "pbe")
+
+
+def test_relaxation_with_dispersion_ends_where_both_forces_cancel(tmp_path):
+    """A dimer of argon comes to rest nearer than without."""
+    start = pair(3.9)
+    alone = relax(argon(), start, fmax=1e-4)
+    found = relax(argon(), start, fmax=1e-4, dispersion="pbe", trajectory=tmp_path / "path.extxyz")
+    assert alone.path.converged and found.path.converged
+    assert found.atoms.get_distance(0, 1) < alone.atoms.get_distance(0, 1) - 1e-3
+    assert found.path.energy[-1] == pytest.approx(energy(found.atoms, "pbe"), abs=1e-9)
+    assert read(tmp_path / "path.extxyz")[-1].energy.item() == pytest.approx(found.path.energy[-1], abs=1e-6)

@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from intertwine.potentials.calculator import Calculator
 from intertwine.potentials.cell_strain import CellFreedom
+from intertwine.potentials.dispersion import with_dispersion
 from intertwine.potentials.graph import Graph, GraphError
 from intertwine.potentials.potential import Potential
 from intertwine.potentials.report import RelaxationPath
@@ -45,6 +46,7 @@ def relax(
     optimizer: Literal["bfgs", "lbfgs", "fire"] = "bfgs",
     cell: CellFreedom = "none",
     pressure: float = 0.0,
+    dispersion: str | None = None,
     trajectory: Path | str | None = None,
     progress: Progress | None = None,
 ) -> Relaxation:
@@ -59,6 +61,7 @@ def relax(
         cell: what of the lattice relaxes too, see `cell_strain`. Its generalised forces, virial / number of atoms, then
             count for `fmax`.
         pressure: to relax the lattice under, eV/A^3 (1 GPa is 0.00624).
+        dispersion: functional whose D3 is added to the potential, see `with_dispersion`.
         trajectory: an extended XYZ or HDF5 file (.h5) for every step, with energy, forces and stress.
         progress: called at every step.
 
@@ -79,7 +82,8 @@ def relax(
         raise ValueError(f"relax: cell must be one of {', '.join(get_args(CellFreedom))}, got {cell!r}.")
     if cell != "none" and not atoms.pbc.all():
         raise GraphError(f"{atoms.symbols}: a free cell needs a structure that is periodic along all three directions.")
-    atoms.calc = Calculator(potential)
+    calculator = Calculator(potential)
+    atoms.calc = calculator if dispersion is None else with_dispersion(calculator, dispersion)
     atoms.get_potential_energy()  # a bad structure is an error of the input, whatever comes later is not
     if atoms.pbc.all():
         atoms.get_stress()
