@@ -1,6 +1,7 @@
 """What a potential is used for from the command line: dynamics, relaxation, phonons."""
 
 import pytest
+import torch
 from calling import call, refused
 
 from intertwine.potentials.readers import read
@@ -62,3 +63,27 @@ def test_a_supercell_is_three_numbers(workplace):
     result = call("phonons", workplace / "run/potential", workplace / "data.extxyz", "--supercell", "2,2")
     assert result.exit_code == 2
     assert "2,2,2" in result.stderr
+
+
+def test_relax_by_a_fleet_gives_what_one_process_gives(workplace, tmp_path):
+    words = ["relax", workplace / "run/potential", workplace / "data.extxyz", "--all", "--steps", 3, "--quiet"]
+    alone = call(*words, "--out", tmp_path / "alone.extxyz")
+    fleet = call(*words, "--out", tmp_path / "fleet.extxyz", "--workers", 1)
+    assert (alone.exit_code, fleet.exit_code) == (0, 0), fleet.output
+    for one, other in zip(read(tmp_path / "alone.extxyz"), read(tmp_path / "fleet.extxyz"), strict=True):
+        torch.testing.assert_close(one.positions, other.positions, atol=1e-5, rtol=0)
+        torch.testing.assert_close(one.energy, other.energy, atol=1e-5, rtol=0)
+    assert not (tmp_path / "fleet.extxyz.ledger").exists()
+
+
+def test_md_of_all_frames_is_a_fleet_too(workplace, tmp_path):
+    words = ["md", workplace / "run/potential", workplace / "data.extxyz", "--all", tmp_path / "runs", "--steps", 10]
+    result = call(*words, "--temperature", 20, "--workers", 1, "--quiet")
+    assert result.exit_code == 0, result.output
+    assert "done         8 of 8 structures" in result.stdout
+    first, second = (read(tmp_path / "runs" / f"00000{index}.h5") for index in (0, 1))
+    assert len(first) == len(second) == 2
+    assert not torch.equal(first[1].positions - first[0].positions, second[1].positions - second[0].positions)
+    assert call(*words, "--temperature", 20, "--quiet").exit_code == 0  # nothing is left to do
+    refused(call(*words, "--temperature", 30, "--quiet"), "temperature", "ledger.jsonl")
+    refused(call(*words, "--restart", tmp_path / "state"), "--all")

@@ -2,11 +2,23 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from intertwine.cli.options import Device, Frame, PotentialFolder, Quiet, Seed, StructureFile, Tabulate, Trajectory
+from intertwine.cli.options import (
+    Device,
+    Engine,
+    EngineName,
+    Frame,
+    PotentialFolder,
+    Quiet,
+    Seed,
+    StructureFile,
+    Tabulate,
+    Trajectory,
+    Workers,
+)
 
 
 class EnsembleName(StrEnum):
@@ -54,6 +66,12 @@ def md(
     max_uncertainty: Annotated[
         float | None, typer.Option(min=0.0, help="Stop where the energy of an atom is less certain, eV.")
     ] = None,
+    every_frame: Annotated[
+        Path | None,
+        typer.Option("--all", help="Run every frame; trajectories and states go to this folder."),
+    ] = None,
+    workers: Workers = None,
+    engine: Engine = EngineName.processes,
     tabulate: Tabulate = False,
     seed: Seed = 0,
     frame: Frame = 0,
@@ -72,6 +90,19 @@ def md(
         raise CannotRun("--final-temperature needs a bath: choose --ensemble nvt or npt.")
     if ensemble != EnsembleName.nve and temperature == 0:
         raise CannotRun("--temperature 0: a bath needs a temperature above 0 K; choose --ensemble nve, or relax.")
+    choices: dict[str, Any] = {
+        "steps": steps, "timestep": timestep, "temperature": temperature, "final_temperature": final_temperature,
+        "ensemble": ensemble.value, "thermostat": thermostat.value, "friction": friction, "relaxation": relaxation,
+        "pressure": pressure * GPa, "breathing": breathing, "seed": seed, "record_every": every,
+        "restart_every": restart_every,
+    }  # fmt: skip
+    if every_frame is not None:
+        if trajectory is not None or restart is not None or max_uncertainty is not None:
+            raise CannotRun("--all FOLDER names trajectories and states itself; leave --trajectory, --restart and "
+                            "--max-uncertainty out.")  # fmt: skip
+        crew = {"workers": workers, "engine": engine.value}
+        _run_all(potential, structure, every_frame, choices, crew, tabulated=tabulate, quiet=quiet)
+        return
     model, graph = open_potential(potential, device, tabulated=tabulate), open_frame(structure, frame)
     estimator = None
     if max_uncertainty is not None:
@@ -80,11 +111,8 @@ def md(
         estimator = load_uncertainty(potential, model)
     with bar(quiet=quiet) as show:
         run = simulate(
-            model, graph, steps=steps, timestep=timestep, temperature=temperature, final_temperature=final_temperature,
-            ensemble=ensemble.value, thermostat=thermostat.value, friction=friction, relaxation=relaxation,
-            pressure=pressure * GPa, breathing=breathing, seed=seed, record_every=every, trajectory=trajectory,
-            restart=restart, restart_every=restart_every, estimator=estimator, max_uncertainty=max_uncertainty,
-            progress=show,
+            model, graph, trajectory=trajectory, restart=restart, estimator=estimator, max_uncertainty=max_uncertainty,
+            progress=show, **choices,
         )  # fmt: skip
     typer.echo(f"time         {run.trace.time[-1] / 1000:g} ps in {steps} steps")
     typer.echo(f"temperature  {run.trace.temperature.mean():.1f} K on average")
@@ -95,3 +123,44 @@ def md(
         typer.echo(f"fluctuation  {run.fluctuation:.4g} meV/atom")
     if trajectory is not None:
         typer.echo(f"written      {trajectory}")
+
+
+def _run_all(
+    potential: Path,
+    structures: Path,
+    folder: Path,
+    choices: dict[str, Any],
+    crew: dict[str, Any],
+    *,
+    tabulated: bool,
+    quiet: bool,
+) -> None:
+    from intertwine.cli.bar import bar
+    from intertwine.cli.structures import open_potential
+    from intertwine.potentials.fleet import run_fleet
+    from intertwine.potentials.fleet_tasks import fingerprint, prepare_md
+    from intertwine.potentials.readers import read
+
+    open_potential(potential, "cpu", tabulated=tabulated)
+    count = len(read(structures))
+    folder.mkdir(parents=True, exist_ok=True)
+    files = fingerprint(potential / "checkpoint.json", structures)
+    with bar(quiet=quiet) as show:
+        outcomes = run_fleet(
+            prepare_md,
+            (str(potential.absolute()), str(structures.absolute()), tabulated, str(folder.absolute()), choices),
+            count,
+            ledger=folder / "ledger.jsonl",
+            about={"verb": "md", "files": files, "tabulated": tabulated, **choices},
+            progress=show,
+            **crew,
+        )
+    done = [outcome for outcome in outcomes if "failed" not in outcome]
+    typer.echo(f"done         {len(done)} of {count} structures")
+    if done:
+        typer.echo(f"temperature  {sum(outcome['temperature'] for outcome in done) / len(done):.1f} K on average")
+        typer.echo(f"drift        {max(abs(outcome['drift']) for outcome in done):.4g} meV/atom/ps at most")
+    for index, outcome in enumerate(outcomes):
+        if "failed" in outcome:
+            typer.echo(f"failed       frame {index}: {outcome['failed']}", err=True)
+    typer.echo(f"written      {folder}: 000000.h5 and on")

@@ -1,5 +1,6 @@
 """Arguments and options that several verbs share, so that they read alike everywhere. No group acts here."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -23,3 +24,17 @@ GroupKey = Annotated[str | None, typer.Option(help="Name of the entry that says 
 Tabulate = Annotated[
     bool, typer.Option("--tabulate", help="Look radial weights up in a table (error 1e-5) instead of its networks.")
 ]
+
+
+class EngineName(StrEnum):
+    """Where the workers of a fleet live."""
+
+    processes = "processes"
+    ray = "ray"
+
+
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, help="With --all: so many processes; the same command goes on after a crash."),
+]
+Engine = Annotated[EngineName, typer.Option(help="With --all: workers as processes here, or as actors of ray.")]

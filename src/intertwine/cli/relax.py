@@ -6,7 +6,18 @@ from typing import Annotated, Any
 
 import typer
 
-from intertwine.cli.options import Device, Frame, PotentialFolder, Quiet, StructureFile, Tabulate, Trajectory
+from intertwine.cli.options import (
+    Device,
+    Engine,
+    EngineName,
+    Frame,
+    PotentialFolder,
+    Quiet,
+    StructureFile,
+    Tabulate,
+    Trajectory,
+    Workers,
+)
 
 
 class Optimizer(StrEnum):
@@ -41,6 +52,8 @@ def relax(
     ] = Cell.none,
     pressure: Annotated[float, typer.Option(help="On a lattice that relaxes, GPa.")] = 0.0,
     trajectory: Trajectory = None,
+    workers: Workers = None,
+    engine: Engine = EngineName.processes,
     tabulate: Tabulate = False,
     frame: Frame = 0,
     device: Device = "auto",
@@ -59,7 +72,11 @@ def relax(
     if every:
         if trajectory is not None or optimizer != Optimizer.bfgs:
             raise CannotRun("--all takes neither --trajectory nor --optimizer; relax one --frame with them.")
-        _relax_all(potential, structure, out, choices, tabulated=tabulate, device=device, quiet=quiet)
+        if workers is not None or engine == EngineName.ray:
+            crew = {"workers": workers, "engine": engine.value}
+            _relax_fleet(potential, structure, out, choices, crew, tabulated=tabulate, quiet=quiet)
+        else:
+            _relax_all(potential, structure, out, choices, tabulated=tabulate, device=device, quiet=quiet)
         return
     model, graph = open_potential(potential, device, tabulated=tabulate), open_frame(structure, frame)
     with TrajectoryFile(out) as file, bar(quiet=quiet) as show:
@@ -99,3 +116,47 @@ def _relax_all(
         if found.failure is not None:
             typer.echo(f"failed     frame {index}: {found.failure}", err=True)
     typer.echo(f"written    {out}")
+
+
+def _relax_fleet(
+    potential: Path,
+    structures: Path,
+    out: Path,
+    choices: dict[str, Any],
+    crew: dict[str, Any],
+    *,
+    tabulated: bool,
+    quiet: bool,
+) -> None:
+    from intertwine.cli.bar import bar
+    from intertwine.cli.structures import open_potential
+    from intertwine.potentials.fleet import run_fleet
+    from intertwine.potentials.fleet_tasks import fingerprint, prepare_relax
+    from intertwine.potentials.readers import read, require_writable
+    from intertwine.potentials.textfile import write_text
+
+    require_writable(out)
+    open_potential(potential, "cpu", tabulated=tabulated)
+    count, ledger = len(read(structures)), out.with_name(f"{out.name}.ledger")
+    files = fingerprint(potential / "checkpoint.json", structures)
+    with bar(quiet=quiet) as show:
+        outcomes = run_fleet(
+            prepare_relax,
+            (str(potential.absolute()), str(structures.absolute()), tabulated, choices),
+            count,
+            ledger=ledger,
+            about={"verb": "relax", "files": files, "tabulated": tabulated, **choices},
+            unit=max(1, min(32, count // (4 * (crew["workers"] or 1)))),
+            progress=show,
+            **crew,
+        )
+    frames = [outcome["frame"] for outcome in outcomes if "frame" in outcome]
+    if frames:
+        write_text(out, "".join(frames))
+    ledger.unlink()
+    converged = sum(outcome.get("converged", False) for outcome in outcomes)
+    typer.echo(f"converged  {converged} of {count} structures")
+    for index, outcome in enumerate(outcomes):
+        if "failed" in outcome:
+            typer.echo(f"failed     frame {index}: {outcome['failed']}", err=True)
+    typer.echo(f"written    {out}" if frames else "written    nothing: every structure failed")

@@ -1,5 +1,6 @@
 """Interatomic potentials: from labelled structures to energies, forces and stresses, and what is done with them."""
 
+from intertwine.potentials.batched_relax import relax_all
 from intertwine.potentials.batching import collate, split
 from intertwine.potentials.calculator import Calculator
 from intertwine.potentials.committee import Committee
@@ -18,6 +19,7 @@ from intertwine.potentials.md import simulate
 from intertwine.potentials.neighbors import connect
 from intertwine.potentials.nequip import NequIP
 from intertwine.potentials.objective import LossWeights
+from intertwine.potentials.phonons import phonons
 from intertwine.potentials.potential import EnergyModel, NonFiniteError, Potential
 from intertwine.potentials.readers import from_atoms, read, to_atoms, write
 from intertwine.potentials.relax import relax
@@ -57,8 +59,10 @@ __all__ = [
     "from_atoms",
     "load",
     "load_config",
+    "phonons",
     "read",
     "relax",
+    "relax_all",
     "save_potential",
     "simulate",
     "split",
