@@ -72,7 +72,7 @@ class ZBL(nn.Module):
         x = (decay * r).unsqueeze(-1)
         phi = torch.exp(-tables.like(r, "phi_decay") * x) @ tables.like(r, "phi_weight")
         energy = charge / r * phi * self.envelope(reach * r)
-        return r.new_zeros(len(element)).index_add(0, receivers, energy / 2)
+        return r.new_zeros(element.shape[0]).index_add(0, receivers, energy / 2)
 
 
 class WithRepulsion(nn.Module):
