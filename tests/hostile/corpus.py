@@ -4,12 +4,23 @@ All are read with energy and forces required. Other tests, of the command line f
 """
 
 import gzip
+import json
 import lzma
 import os
 import pickle
+import sqlite3
+import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import ase.db
+import h5py
+import numpy as np
+from ase import Atoms
+
+from intertwine.potentials.readers import read, write
 
 REQUIRED = ("energy", "forces")
 
@@ -90,6 +101,81 @@ def folder(folder: Path) -> Path:
 def pipe(folder: Path) -> Path:
     os.mkfifo(folder / "pipe.extxyz")
     return folder / "pipe.extxyz"
+
+
+def good(folder: Path, name: str) -> Path:
+    """Sixty good frames in another format."""
+    source = folder / "good.extxyz"
+    source.write_text((WATER + COPPER) * 30)
+    write(folder / name, read(source))
+    source.unlink()
+    return folder / name
+
+
+def damaged(name: str, suffix: str, damage: Callable[[bytes], bytes], *expected: str) -> Case:
+    """A good file of another format whose bytes were changed."""
+
+    def make(folder: Path) -> Path:
+        path = good(folder, name.replace(" ", "-") + suffix)
+        path.write_bytes(damage(path.read_bytes()))
+        return path
+
+    return Case(name, make, expected)
+
+
+def store(name: str, change: Callable[[h5py.File], object], *expected: str) -> Case:
+    """A good store that was changed from inside."""
+
+    def make(folder: Path) -> Path:
+        path = good(folder, name.replace(" ", "-") + ".h5")
+        with h5py.File(path, "a") as file:
+            change(file)
+        return path
+
+    return Case(name, make, expected)
+
+
+def replaced(file: h5py.File, name: str, **content) -> None:
+    del file[name]
+    file.create_dataset(name, **content)
+
+
+def meta_page(root: int, last: int = 2) -> bytes:
+    """The description at the head of an LMDB file, as two pages."""
+    body = struct.pack("<II16xI44x", 0xBEEFC0DE, 1, 4096) + struct.pack("<32xQQQQ", 1, root, last, 7)
+    return (struct.pack("<QHHHH", 0, 0, 8, 0, 0) + body).ljust(4096, b"\0")
+
+
+def lmdb_page(number: int, kind: int, nodes: bytes, offsets: list[int]) -> bytes:
+    head = struct.pack("<QHHHH", number, 0, kind, 16 + 2 * len(offsets), 4096)
+    return (head + struct.pack(f"<{len(offsets)}H", *offsets) + nodes).ljust(4096, b"\0")
+
+
+def lmdb(name: str, value: bytes, *expected: str, key: bytes = b"1") -> Case:
+    """A file of one leaf with one value."""
+    node = struct.pack("<HHHH", len(value), 0, 0, len(key)) + key + value
+    return file(name, meta_page(2) * 2 + lmdb_page(2, 2, node, [18]), *expected, suffix=".aselmdb")
+
+
+def packed(row: object) -> bytes:
+    return zlib.compress(json.dumps(row).encode())
+
+
+def database(name: str, change: Callable[[sqlite3.Connection], object], *expected: str) -> Case:
+    """An ASE database that was changed from inside."""
+
+    def make(folder: Path) -> Path:
+        path = folder / (name.replace(" ", "-") + ".db")
+        ase.db.connect(path).write(Atoms("H2", [[0, 0, 0], [0, 0, 0.74]]))
+        with sqlite3.connect(path) as connection:
+            change(connection)
+        return path
+
+    return Case(name, make, expected)
+
+
+H2 = {"numbers": [1, 1], "positions": [[0, 0, 0], [0, 0, 0.74]], "energy": -31.0, "forces": [[0, 0, 0], [0, 0, 0]]}
+DAMAGED, NO_JSON, NO_ROW = "damaged", "no compressed JSON", "no row of an ASE database"
 
 
 class Bomb:
@@ -260,4 +346,90 @@ CASES = [
     ),
     water("stress of a molecule", ("pbc", 'stress="1 1 1 0 0 0" pbc'), expected=("stress", "no volume"), line=7),
     water("group with a control character", ("pbc", "config_type=a\x1b[31m pbc"), expected=("config_type",), line=7),
+    # stores
+    file("store of zero bytes", "", "no HDF5 file", suffix=".h5"),
+    file("store that is text", WATER, "no HDF5 file", suffix=".h5"),
+    file("store with a pickle", pickle.dumps(Bomb()), "no HDF5 file", suffix=".hdf5"),
+    damaged("store cut in half", ".h5", lambda data: data[: len(data) // 2], DAMAGED),
+    damaged("store cut by a byte", ".h5", lambda data: data[:-1], DAMAGED),
+    damaged("store with a flipped bit in front", ".h5", lambda data: flipped(data, 20), DAMAGED),
+    damaged("store with a flipped number", ".h5", lambda data: flipped(data, data.find(b"\x08\x01\x01\x1d")), DAMAGED),
+    damaged("store of zeros", ".h5", lambda data: data[:512] + bytes(len(data) - 512), DAMAGED),
+    store("store of another program", lambda f: f.attrs.__delitem__("format"), "no store of frames"),
+    store("store of the future", lambda f: f.attrs.__setitem__("version", 2), "version 2", "update"),
+    store("store without digest", lambda f: f.attrs.__delitem__("digest"), DAMAGED),
+    store("store with fewer frames", lambda f: f.attrs.__setitem__("frames", 3), DAMAGED, "first"),
+    store("store with absurd frames", lambda f: f.attrs.__setitem__("frames", 10**12), DAMAGED),
+    store("store with frames as text", lambda f: f.attrs.__setitem__("frames", "many"), DAMAGED),
+    store("store with other offsets", lambda f: f["first"].__setitem__(3, 10**9), "digest"),
+    store("store with other positions", lambda f: f["positions"].__setitem__((4, 0), 9.0), "frame 1", "checksum"),
+    store("store with other labels", lambda f: f["labels"].__setitem__(0, 7), "frame 0", "checksum"),
+    store("store without positions", lambda f: f.__delitem__("positions"), DAMAGED),
+    store("store without groups", lambda f: f.__delitem__("group_names"), DAMAGED, "group_names"),
+    store("store of single precision", lambda f: replaced(f, "forces", data=np.zeros((150, 3), "<f4")), "float32"),
+    store("store with a bomb", lambda f: replaced(f, "cell", shape=(10**9, 3, 3), dtype="<f8", chunks=True), DAMAGED),
+    store(
+        "store with a link",
+        lambda f: (f.move("first", "other"), f.__setitem__("first", h5py.SoftLink("/other"))),
+        DAMAGED,
+    ),
+    store("store with objects", lambda f: replaced(f, "numbers", data=np.zeros(150, "S4")), DAMAGED, "numbers"),
+    # ASE databases
+    file("db of zero bytes", "", "ASE cannot read it as db", suffix=".db"),
+    damaged("db cut in half", ".db", lambda data: data[: len(data) // 2], "ASE cannot read it as db"),
+    damaged("db without end", ".db", lambda data: data[:5000], "ASE cannot read it as db"),
+    damaged("db of noise", ".db", lambda data: data[:100] + bytes(range(256)) * 40, "ASE cannot read it as db"),
+    database("db of another program", lambda c: c.execute("drop table systems"), "ASE cannot read it as db"),
+    database("db with text for positions", lambda c: c.execute("update systems set positions='x'"), "ASE cannot read"),
+    database("db with short positions", lambda c: c.execute("update systems set positions=x'00'"), "ASE cannot read"),
+    database("db with no rows", lambda c: c.execute("delete from systems"), "no structures"),
+    database(
+        "db with a pickle", lambda c: c.execute("update systems set data=?", (pickle.dumps(Bomb()),)), "ASE cannot"
+    ),
+    database("db without labels", lambda c: c.execute("select 1"), "energy is missing"),
+    file("json db that is no json", "{", "ASE cannot read it as json", suffix=".json"),
+    file("json db of something else", '{"a": [1, 2]}', "ASE cannot read it as json", suffix=".json"),
+    file("json db without end", "[" * 100_000, "ASE cannot read it as json", suffix=".json"),
+    # LMDB
+    file("lmdb of zero bytes", "", "no LMDB file", suffix=".lmdb"),
+    file("lmdb that is text", WATER * 100, "no LMDB file", suffix=".lmdb"),
+    file("lmdb of one page", meta_page(2), DAMAGED, suffix=".lmdb"),
+    file("lmdb that ends early", meta_page(2, 9) * 2, DAMAGED, "40960", suffix=".lmdb"),
+    file("lmdb without root", meta_page(77) * 2 + bytes(4096), DAMAGED, "beyond its end", suffix=".lmdb"),
+    file("lmdb of zeros", meta_page(2) * 2 + bytes(4096), DAMAGED, "overwritten", suffix=".lmdb"),
+    file(
+        "lmdb that circles",
+        meta_page(2) * 2 + lmdb_page(2, 1, bytes([2, 0, 0, 0, 0, 0, 0, 0]), [18]),
+        DAMAGED,
+        "without end",
+        suffix=".lmdb",
+    ),
+    file(
+        "lmdb with a node outside", meta_page(2) * 2 + lmdb_page(2, 2, b"", [5000]), DAMAGED, "outside", suffix=".lmdb"
+    ),
+    file(
+        "lmdb with a long value",
+        meta_page(2) * 2 + lmdb_page(2, 2, b"\xff" * 4 + b"\0\0\1\0" + b"1", [18]),
+        DAMAGED,
+        "outside",
+        suffix=".lmdb",
+    ),
+    lmdb("lmdb with a pickle", pickle.dumps(Bomb()), "pickles", "AseDBDataset"),
+    lmdb("lmdb with a packed pickle", zlib.compress(pickle.dumps(Bomb())), "pickles", "AseDBDataset"),
+    lmdb("lmdb with another key", packed(H2), "key", "row numbers", key=b"abc"),
+    lmdb("lmdb with plain text", json.dumps(H2).encode(), NO_JSON),
+    lmdb("lmdb with cut JSON", packed(H2)[:-5], NO_JSON),
+    lmdb("lmdb with a list", packed([1, 2]), NO_JSON, "list"),
+    lmdb("lmdb with brackets only", zlib.compress(b"[" * 10**6), NO_JSON),
+    lmdb("lmdb without positions", packed({"numbers": [1]}), NO_ROW),
+    lmdb("lmdb with too few positions", packed({**H2, "positions": [[0, 0, 0]]}), NO_ROW),
+    lmdb("lmdb with words for numbers", packed({**H2, "numbers": ["H", "H"]}), NO_ROW),
+    lmdb("lmdb with nan", packed({**H2, "energy": float("nan")}), "energy is"),
+    lmdb("lmdb with text for energy", packed({**H2, "energy": "abc"}), "energy is 'abc'"),
+    lmdb("lmdb with forces of one atom", packed({**H2, "forces": [[0, 0, 0]]}), "forces"),
+    lmdb("lmdb with a force of nan", packed({**H2, "forces": [[0, 0, float("nan")], [0, 0, 0]]}), "forces is nan"),
+    lmdb("lmdb with overlapping atoms", packed({**H2, "positions": [[0, 0, 0], [0, 0, 0.01]]}), "overlap"),
+    lmdb("lmdb periodic without cell", packed({**H2, "pbc": [True] * 3}), "cell vector 0 is zero"),
+    lmdb("lmdb with an array of objects", packed({**H2, "cell": {"__ndarray__": [[1], "object", [1]]}}), "object"),
+    lmdb("lmdb with a wrong shape", packed({**H2, "cell": {"__ndarray__": [[9, 9], "float64", [1]]}}), NO_JSON),
 ]

@@ -66,7 +66,9 @@ def test_edited_text_is_read_soundly_or_refused(edits):
     outcome(lambda: [check(to_graph(frame)) for frame in parse(text, "fuzz.extxyz")])
 
 
-@given(st.binary(max_size=300), st.sampled_from([".extxyz", ".extxyz.gz", ".extxyz.xz"]))
+@given(
+    st.binary(max_size=300), st.sampled_from([".extxyz", ".extxyz.gz", ".extxyz.xz", ".h5", ".aselmdb", ".db", ".json"])
+)
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_random_bytes_are_refused(tmp_path: Path, data, suffix):
     path = tmp_path / f"random{suffix}"

@@ -131,7 +131,7 @@ class FrameStore(Sequence[Graph]):
         require_file(self.path)
         try:
             file = h5py.File(self.path, "r")
-        except OSError as error:
+        except (OSError, KeyError, RuntimeError, ValueError) as error:
             raise GraphError(
                 f"{one_line(self.path)}: is no HDF5 file, or damaged ({_reason(error)}); copy or download it again."
             ) from error
@@ -166,9 +166,8 @@ class FrameStore(Sequence[Graph]):
             raise GraphError(f"{one_line(self.path)}: holds no frames, or an empty one; write it again.")
         self._groups = json.loads(names)
         atoms = int(self.first[-1])
-        present = [name for name, column in COLUMNS.items() if name in file]
-        rows = {name: atoms if COLUMNS[name].by_atom else frames for name in present}
-        arrays = {name: _dataset(file, name, COLUMNS[name], rows[name]) for name in present}
+        rows = {name: atoms if column.by_atom else frames for name, column in COLUMNS.items()}
+        arrays = {name: _dataset(file, name, column, rows[name]) for name, column in COLUMNS.items()}
         if all(array.chunks is None for array in arrays.values()):
             arrays = {name: InPlace(self.path, array) for name, array in arrays.items()}
             file.close()

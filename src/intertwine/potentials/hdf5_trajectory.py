@@ -137,7 +137,7 @@ def is_trajectory(path: Path) -> bool:
     try:
         with h5py.File(path, "r", locking=False) as file:
             return file.attrs.get("format") == FORMAT
-    except OSError:
+    except (OSError, KeyError, RuntimeError):  # whoever reads it next says what is wrong
         return False
 
 
