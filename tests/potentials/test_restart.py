@@ -119,6 +119,14 @@ def test_a_finished_run_can_be_made_longer(tmp_path):
     assert same(whole, run(tmp_path / "parts", "nose-hoover", steps=40))  # nothing is left to do
 
 
+def test_a_run_can_be_made_longer_again_and_again(tmp_path):
+    for steps in (1, 3, 5, 6, 9, 10, 13):
+        run(tmp_path, "nve", steps=steps, name="run.h5")
+    with h5py.File(tmp_path / "run.h5") as file:
+        times = file["time"][: file["frames"][()]]
+    assert times.tolist() == [5.0 * step for step in (0, 1, 3, 4, 5, 6, 8, 9, 10, 12, 13)]
+
+
 @pytest.mark.parametrize("changed", [{"timestep": 4.0}, {"seed": 1}, {"temperature": 41.0}])
 def test_another_run_does_not_go_on_from_the_state(changed, tmp_path):
     run(tmp_path, "langevin", steps=10)

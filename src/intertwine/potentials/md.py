@@ -186,7 +186,8 @@ def simulate(
     run = _Run(particles, dynamics, steps, timestep, record_every, begun)
     run.ramp = None if final_temperature is None or temperature is None else (temperature, final_temperature)
     run.max_uncertainty, run.progress = max_uncertainty, progress
-    with open_trajectory(trajectory, frames=-(-steps // record_every) + 2, mark=begun.mark) as file:
+    room = len(begun.rows) + max(steps - begun.step, 0) // record_every + 2  # the start, and a last one out of turn
+    with open_trajectory(trajectory, frames=room, mark=begun.mark) as file:
         try:
             run.go(file, kept, restart_every)
         except GraphError as error:

@@ -106,7 +106,7 @@ def digest(potential: Potential, particles: Particles) -> dict[str, str]:
     tensors = [*potential.parameters(), *potential.buffers()]
     weights = [tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy() for tensor in tensors if tensor.numel()]
     atoms = particles.atoms
-    start = [atoms.numbers, particles.masses, particles.positions, particles.cell, atoms.pbc]
+    start = [atoms.numbers, particles.masses, particles.positions, particles.momenta, particles.cell, atoms.pbc]
     return {"potential": _short(weights), "structure": _short(start)}
 
 
