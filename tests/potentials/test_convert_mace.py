@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -190,6 +191,12 @@ def test_tables_for_too_many_pairs_of_elements_are_refused(exports):
     potential.model.species = (1, 2, 3, 4, 5, 6)
     with pytest.raises(ValueError, match="at most 5 elements, came 6"):
         tabulate(potential)
+
+
+def test_the_script_for_the_other_environment_changes_nothing_when_it_is_imported():
+    code = "import os, sys; before = dict(os.environ), list(sys.path); import intertwine.potentials.export_from_mace; "
+    code += "assert (dict(os.environ), list(sys.path)) == before"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_every_weight_of_a_converted_model_can_be_trained_further(exports):

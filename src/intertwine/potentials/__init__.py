@@ -8,6 +8,7 @@ from intertwine.potentials.compress import compress
 from intertwine.potentials.config import FitConfig
 from intertwine.potentials.config_file import load_config
 from intertwine.potentials.contract import check_potential
+from intertwine.potentials.convert_mace import convert_mace
 from intertwine.potentials.dispersion import with_dispersion
 from intertwine.potentials.escn import ESCN
 from intertwine.potentials.evaluate import compare, evaluate
@@ -53,6 +54,7 @@ __all__ = [
     "compare",
     "compress",
     "connect",
+    "convert_mace",
     "evaluate",
     "fit_last_layer",
     "fit_potential",

@@ -17,8 +17,8 @@ from itertools import combinations_with_replacement, product
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")  # e3nn 0.4.4 reads its constants by pickle
 if __name__ == "__main__":  # files beside this one, such as mace.py, must not stand in for packages
+    os.environ.setdefault("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")  # e3nn 0.4.4 reads its constants by pickle
     sys.path = [place for place in sys.path if Path(place).resolve() != Path(__file__).resolve().parent]
 
 import numpy as np
