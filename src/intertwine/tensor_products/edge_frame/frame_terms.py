@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import accumulate
+from math import prod
 from typing import NamedTuple
 
 import torch
@@ -96,10 +97,10 @@ class FrameTerms(nn.Module):
         """The fast path: one pass over the data."""
         batch = x.shape[:-2]
         if weight is not None:
-            shared = weight.shape[:-2].numel() == 1
+            shared = prod(weight.shape[:-2]) == 1
             weight = weight if shared else weight.expand(*batch, *weight.shape[-2:])
             weight = weight.reshape(-1, *weight.shape[-2:])
-        x, pole = (each.reshape(batch.numel(), *each.shape[-2:]) for each in (x, pole))
+        x, pole = (each.reshape(prod(batch), *each.shape[-2:]) for each in (x, pole))
         table = (self.get_buffer("structure"), self.tables.like(x, "compiled"))
         z = couple(x, pole, weight, *table, len(self.get_buffer("written")))
         return z.reshape(*batch, *z.shape[1:])
