@@ -12,6 +12,8 @@ from intertwine.potentials.convert_mace import convert_mace
 from intertwine.potentials.dispersion import with_dispersion
 from intertwine.potentials.escn import ESCN
 from intertwine.potentials.evaluate import compare, evaluate
+from intertwine.potentials.export import export_potential
+from intertwine.potentials.exported import load_exported
 from intertwine.potentials.facet import Facet
 from intertwine.potentials.graph import Graph, GraphError, Prediction
 from intertwine.potentials.last_layer import LastLayer, fit_last_layer
@@ -56,11 +58,13 @@ __all__ = [
     "connect",
     "convert_mace",
     "evaluate",
+    "export_potential",
     "fit_last_layer",
     "fit_potential",
     "from_atoms",
     "load",
     "load_config",
+    "load_exported",
     "phonons",
     "read",
     "relax",
