@@ -15,7 +15,8 @@ def state():
         "seed of torch": torch.get_rng_state().tolist(),
         "seed of numpy": str(numpy.random.get_state()),
         "seed of random": random.getstate(),
-        "environment": dict(os.environ),
+        # torch names the folder of its compiler itself, when torch.compiler.disable imports it (o3/spherical_harmonics)
+        "environment": {name: value for name, value in os.environ.items() if name != "TORCHINDUCTOR_CACHE_DIR"},
         "threads": (torch.get_num_threads(), torch.get_num_interop_threads()),
         "gradients": torch.is_grad_enabled(),
         "precision": torch.get_float32_matmul_precision(),
