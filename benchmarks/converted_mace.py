@@ -21,9 +21,9 @@ from intertwine.experiments.bench.pipe import Worker
 from intertwine.experiments.bench.systems import graph_inputs, system
 from intertwine.experiments.machine import library_versions, this_machine
 from intertwine.experiments.timing import quartiles
-from intertwine.potentials import export_from_mace
-from intertwine.potentials.convert_mace import convert_mace
-from intertwine.potentials.saved import save_potential
+from intertwine.potentials.engines import export_from_mace
+from intertwine.potentials.engines.convert_mace import convert_mace
+from intertwine.potentials.models.saved import save_potential
 
 ROOT = Path(__file__).resolve().parents[1]
 PEERS, PYTHON = ROOT / "benchmarks/peers", ROOT / ".peers/mace/bin/python"

@@ -4,9 +4,9 @@ from importlib.metadata import version
 
 import torch
 
-from intertwine.potentials.graph import Graph
-from intertwine.potentials.saved import load
-from intertwine.potentials.tabulate import tabulate
+from intertwine.potentials.models.saved import load
+from intertwine.potentials.models.tabulate import tabulate
+from intertwine.potentials.structures.graph import Graph
 
 
 def start(threads):

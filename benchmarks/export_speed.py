@@ -22,13 +22,13 @@ import torch
 from intertwine.experiments.bench.systems import CUTOFF, ELEMENTS, system
 from intertwine.experiments.machine import library_versions, this_machine
 from intertwine.experiments.timing import in_turns, quartiles, ratio
-from intertwine.potentials.engine_function import engine_inputs
-from intertwine.potentials.export import export_potential
-from intertwine.potentials.exported import load_exported
-from intertwine.potentials.graph import Graph
-from intertwine.potentials.metatomic_export import engine_function, export_metatomic, metatomic
-from intertwine.potentials.potential import Potential
-from intertwine.potentials.saved import build_potential
+from intertwine.potentials.engines.engine_function import engine_inputs
+from intertwine.potentials.engines.export import export_potential
+from intertwine.potentials.engines.exported import load_exported
+from intertwine.potentials.engines.metatomic_export import engine_function, export_metatomic, metatomic
+from intertwine.potentials.models.potential import Potential
+from intertwine.potentials.models.saved import build_potential
+from intertwine.potentials.structures.graph import Graph
 
 PACKAGES: dict[str, dict[str, Any]] = {
     "torch-export": {},

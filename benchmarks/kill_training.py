@@ -27,7 +27,7 @@ import torch
 from ase.build import bulk
 from ase.io import write
 
-import intertwine.potentials.training_run  # noqa: F401  as above
+import intertwine.potentials.fitting.training_run  # noqa: F401  as above
 from intertwine.cli.main import app
 from intertwine.experiments.bench.result import machine_slug
 from intertwine.experiments.machine import library_versions, this_machine

@@ -20,9 +20,9 @@ import torch
 from md_potential import molecules, small_potential
 
 from intertwine.experiments.machine import library_versions, this_machine
-from intertwine.potentials import md
-from intertwine.potentials.calculator import Calculator
-from intertwine.potentials.relax import relax
+from intertwine.potentials.simulation import md
+from intertwine.potentials.simulation.calculator import Calculator
+from intertwine.potentials.simulation.relax import relax
 
 
 class Rounded(Calculator):

@@ -21,9 +21,9 @@ import torch
 from md_potential import molecules, small_potential
 
 from intertwine.experiments.machine import library_versions, this_machine
-from intertwine.potentials.md import simulate
-from intertwine.potentials.potential import Potential
-from intertwine.potentials.relax import relax
+from intertwine.potentials.models.potential import Potential
+from intertwine.potentials.simulation.md import simulate
+from intertwine.potentials.simulation.relax import relax
 
 LEAK = 50_000
 """Bytes that the negative control keeps at every step."""

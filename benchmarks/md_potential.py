@@ -6,11 +6,11 @@ import torch
 from ase import Atoms
 
 from intertwine.experiments.demo import SHIPPED
-from intertwine.potentials.fit import hold_out, new_potential, ready, reference_frames, train_potential
-from intertwine.potentials.potential import Potential
-from intertwine.potentials.readers import read, to_atoms
-from intertwine.potentials.saved import load
-from intertwine.potentials.tabulate import tabulate
+from intertwine.potentials.data.readers import read, to_atoms
+from intertwine.potentials.fitting.fit import hold_out, new_potential, ready, reference_frames, train_potential
+from intertwine.potentials.models.potential import Potential
+from intertwine.potentials.models.saved import load
+from intertwine.potentials.models.tabulate import tabulate
 from intertwine.training.plan import TrainingPlan
 
 SMALL = {"cutoff": 4.0, "channels": 8, "hidden": "0e+1o", "edge_degree": 1, "correlation": 2, "radial_hidden": [16]}

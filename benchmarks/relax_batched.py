@@ -25,8 +25,8 @@ from md_potential import molecules, small_potential
 
 from intertwine.experiments.machine import library_versions, this_machine
 from intertwine.experiments.timing import quartiles
-from intertwine.potentials.batched_relax import relax_all
-from intertwine.potentials.relax import relax
+from intertwine.potentials.simulation.batched_relax import relax_all
+from intertwine.potentials.simulation.relax import relax
 
 
 def starts(count: int, *, boxed: bool) -> list[Atoms]:

@@ -22,8 +22,8 @@ from intertwine.experiments.bench.potential_rows import MACE
 from intertwine.experiments.bench.result import machine_slug
 from intertwine.experiments.bench.systems import CUTOFF, ELEMENTS, NEIGHBORS, system
 from intertwine.experiments.machine import PeakMemory, library_versions, this_machine
-from intertwine.potentials.saved import build_potential
-from intertwine.potentials.tabulate import tabulate
+from intertwine.potentials.models.saved import build_potential
+from intertwine.potentials.models.tabulate import tabulate
 
 SIDES = (4, 6, 8, 11, 15, 19)
 """Molecules along an edge of the box: 192 to 20 577 atoms."""

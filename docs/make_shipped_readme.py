@@ -10,11 +10,11 @@ import numpy as np
 from ase import Atoms
 from ase.data import ground_state_magnetic_moments
 
-from intertwine.potentials.graph import Graph
-from intertwine.potentials.label import single_point
-from intertwine.potentials.molecule import relaxed_molecule
-from intertwine.potentials.readers import read, to_atoms
-from intertwine.potentials.sample import FRICTION, TIMESTEP, summarise
+from intertwine.potentials.data.label import single_point
+from intertwine.potentials.data.molecule import relaxed_molecule
+from intertwine.potentials.data.readers import read, to_atoms
+from intertwine.potentials.data.sample import FRICTION, TIMESTEP, summarise
+from intertwine.potentials.structures.graph import Graph
 
 SMILES, SEED, WALKERS = "c1ccc(COc2cccnc2N)cc1", 0, 5
 COMMAND = f'intertwine data label --smiles "{SMILES}" --seed {SEED} 3bpa_gfn2.extxyz.xz'

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from intertwine.potentials.fit import new_potential, ready, reference_frames, train_potential
-from intertwine.potentials.neighbors import connect
-from intertwine.potentials.objective import LossWeights
-from intertwine.potentials.readers import read
-from intertwine.potentials.saved import save_potential
+from intertwine.potentials.data.readers import read
+from intertwine.potentials.fitting.fit import new_potential, ready, reference_frames, train_potential
+from intertwine.potentials.fitting.objective import LossWeights
+from intertwine.potentials.models.saved import save_potential
+from intertwine.potentials.structures.neighbors import connect
 from intertwine.training.plan import TrainingPlan
 
 VARIANTS = {

@@ -13,7 +13,7 @@ from intertwine.groups.classical import O
 from intertwine.groups.error import equivariance_error, relative_error
 from intertwine.o3.irreps import Irreps, IrrepsLike
 from intertwine.o3.representation import IrrepsRepresentation
-from intertwine.potentials.contract import check_potential
+from intertwine.potentials.models.contract import check_potential
 from intertwine.tensor_products.base import TensorProduct
 
 __all__ = ["check_compiles", "check_layer", "check_potential", "check_tensor_product"]

@@ -4,7 +4,7 @@ import re
 
 from calling import call, refused
 
-from intertwine.potentials.saved import load
+from intertwine.potentials.models.saved import load
 
 
 def test_compress_tells_fit_size_and_errors_and_writes_a_potential(workplace, tmp_path):

@@ -8,7 +8,7 @@ EXPORTS = Path(__file__).parents[1] / "potentials/golden_mace"
 
 
 def test_convert_writes_a_potential_and_says_how_near_it_is(tmp_path):
-    from intertwine.potentials.saved import load
+    from intertwine.potentials.models.saved import load
 
     result = call("convert", "mace", EXPORTS / "heads", tmp_path / "potential", "--head", "ccsd", "--elements", "O")
     assert result.exit_code == 0, result.output

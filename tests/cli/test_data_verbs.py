@@ -6,7 +6,7 @@ import pytest
 import torch
 from calling import call, refused
 
-from intertwine.potentials.readers import read
+from intertwine.potentials.data.readers import read
 
 
 def test_check_is_silent_about_sound_data_and_fails_on_leaks(workplace, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from ase.io import read as ase_read
 from calling import call, refused
 
-from intertwine.potentials.readers import read, write
+from intertwine.potentials.data.readers import read, write
 
 POTENTIAL, DATA = "run/potential", "data.extxyz"
 

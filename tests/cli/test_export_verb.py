@@ -7,9 +7,9 @@ import pytest
 from ase import Atoms
 from calling import call, refused
 
-from intertwine.potentials import export
-from intertwine.potentials.readers import from_atoms, write
-from intertwine.potentials.saved import build_potential, save_potential
+from intertwine.potentials.data.readers import from_atoms, write
+from intertwine.potentials.engines import export
+from intertwine.potentials.models.saved import build_potential, save_potential
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "potentials"))
 from unchecked import unchecked
@@ -52,7 +52,7 @@ def test_a_name_without_its_ending_is_one_line(place, tmp_path):
 
 
 def test_metatomic_that_is_missing_is_one_line(place, tmp_path, monkeypatch):
-    monkeypatch.delitem(sys.modules, "intertwine.potentials.metatomic_export", raising=False)
+    monkeypatch.delitem(sys.modules, "intertwine.potentials.engines.metatomic_export", raising=False)
     monkeypatch.setitem(sys.modules, "metatomic", None)
     result = call("export", place / "potential", tmp_path / "argon.pt", "--format", "metatomic")
     refused(result, 'pip install "intertwine[export]"')

@@ -57,7 +57,7 @@ def test_wrong_usage_has_code_2(words):
 
 def test_our_errors_are_told_from_others_without_importing_them():
     class GraphError(ValueError):
-        __module__ = "intertwine.potentials.graph"
+        __module__ = "intertwine.potentials.structures.graph"
 
     class Child(GraphError):
         __module__ = "somebody.elses"
@@ -66,7 +66,7 @@ def test_our_errors_are_told_from_others_without_importing_them():
         __module__ = "intertwine.training.loop"
 
     class NonFinite(GraphError, ArithmeticError):
-        __module__ = "intertwine.potentials.potential"
+        __module__ = "intertwine.potentials.models.potential"
 
     assert exit_code(GraphError("x")) == exit_code(Child("x")) == exit_code(CannotRun("x")) == 3
     assert exit_code(NumericalError("x")) == exit_code(NonFinite("x")) == 4
@@ -80,8 +80,8 @@ def test_our_errors_are_told_from_others_without_importing_them():
 
 def test_the_names_of_our_errors_are_the_real_ones():
     from intertwine.o3.irreps import IrrepsError
-    from intertwine.potentials.config_file import ConfigError
-    from intertwine.potentials.graph import GraphError
+    from intertwine.potentials.fitting.config_file import ConfigError
+    from intertwine.potentials.structures.graph import GraphError
     from intertwine.training.checkpoint import CheckpointError
     from intertwine.training.interruption import Interrupted
     from intertwine.training.loop import NumericalError

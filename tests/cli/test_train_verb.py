@@ -66,7 +66,7 @@ def test_bad_flags_are_one_line_that_shows_the_flag(words, expected, workplace, 
 
 
 def test_finetune_goes_on_from_a_potential_and_keeps_the_old_head(trained, workplace, tmp_path):
-    from intertwine.potentials.saved import load
+    from intertwine.potentials.models.saved import load
 
     out, _ = trained
     data = workplace / "data.extxyz"

@@ -6,8 +6,8 @@ import shutil
 import pytest
 from calling import call, refused
 
-from intertwine.potentials.readers import read, write
-from intertwine.potentials.recalled_data import recall_data
+from intertwine.potentials.data.readers import read, write
+from intertwine.potentials.fitting.recalled_data import recall_data
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import pytest
 import torch
 from calling import call, refused
 
-from intertwine.potentials.readers import read
+from intertwine.potentials.data.readers import read
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 import torch
 from calling import call, refused
 
-from intertwine.potentials.readers import read
+from intertwine.potentials.data.readers import read
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
 from damaged import damaged_copies
@@ -28,7 +28,7 @@ def test_train_options_go_before_the_file(workplace, tmp_path):
 
 
 def test_train_prints_an_example_that_it_reads(tmp_path):
-    from intertwine.potentials.config_file import load_config
+    from intertwine.potentials.fitting.config_file import load_config
 
     result = call("train", "--example")
     assert result.exit_code == 0

@@ -9,13 +9,13 @@ from torch import nn
 
 from intertwine.nn.radial import PolynomialCutoff
 from intertwine.o3.grid import gauss_legendre
-from intertwine.potentials.contract import PROPERTIES, check_potential
-from intertwine.potentials.graph import Prediction
-from intertwine.potentials.neighbors import connect
-from intertwine.potentials.potential import Potential
-from intertwine.potentials.products import CONTRACTIONS, EDGE_PRODUCTS
-from intertwine.potentials.readers import from_atoms
-from intertwine.potentials.saved import build_potential
+from intertwine.potentials.data.readers import from_atoms
+from intertwine.potentials.models.contract import PROPERTIES, check_potential
+from intertwine.potentials.models.potential import Potential
+from intertwine.potentials.models.products import CONTRACTIONS, EDGE_PRODUCTS
+from intertwine.potentials.models.saved import build_potential
+from intertwine.potentials.structures.graph import Prediction
+from intertwine.potentials.structures.neighbors import connect
 
 REFERENCES = {1: -13.6, 6: -1029.5, 8: -2041.8}
 HIDDEN = ("0e", "0e+1o", "0e+1o+2e")

@@ -8,7 +8,7 @@ from types import ModuleType
 import families
 import pytest
 
-from intertwine.potentials import products
+from intertwine.potentials.models import products
 from intertwine.testing import check_tensor_product
 
 ROOT = Path(__file__).parents[2]

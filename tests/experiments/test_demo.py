@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from intertwine.experiments.demo import MODEL, PLAN, run
-from intertwine.potentials.evaluate import evaluate
-from intertwine.potentials.saved import load
+from intertwine.potentials.judging.evaluate import evaluate
+from intertwine.potentials.models.saved import load
 from intertwine.training.progress import Quiet
 
 
@@ -44,7 +44,7 @@ def test_metrics_file_holds_what_was_measured_and_where(outcome):
 def test_saved_potential_gives_the_same_errors(outcome):
     found, _ = outcome
     from intertwine.experiments.demo import SHIPPED
-    from intertwine.potentials.readers import read
+    from intertwine.potentials.data.readers import read
 
     graphs = [graph for graph in read(SHIPPED) if graph.groups == ("test_300K",)]
     (again,) = evaluate(load(found.folder / "potential"), graphs)

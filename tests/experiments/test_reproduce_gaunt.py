@@ -10,7 +10,7 @@ from intertwine.experiments.experiment import Budget
 from intertwine.experiments.gaunt_numbers import PAPER, TITLES
 from intertwine.experiments.outcome import Column, Number
 from intertwine.experiments.page import show, text
-from intertwine.potentials.graph import GraphError
+from intertwine.potentials.structures.graph import GraphError
 
 TINY = replace(
     gaunt.SMOKE,

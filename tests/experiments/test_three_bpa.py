@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from intertwine.experiments import three_bpa
-from intertwine.potentials.graph import GraphError
-from intertwine.potentials.readers import read, write
+from intertwine.potentials.data.readers import read, write
+from intertwine.potentials.structures.graph import GraphError
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ import h5py
 import numpy as np
 from ase import Atoms
 
-from intertwine.potentials.readers import read, write
+from intertwine.potentials.data.readers import read, write
 
 REQUIRED = ("energy", "forces")
 

@@ -6,11 +6,11 @@ from corpus import COPPER, REQUIRED, WATER
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from intertwine.potentials.extxyz import parse
-from intertwine.potentials.graph import GraphError
-from intertwine.potentials.label_keys import to_graph
-from intertwine.potentials.readers import read
-from intertwine.potentials.soundness import check
+from intertwine.potentials.data.extxyz import parse
+from intertwine.potentials.data.label_keys import to_graph
+from intertwine.potentials.data.readers import read
+from intertwine.potentials.structures.graph import GraphError
+from intertwine.potentials.structures.soundness import check
 
 GOOD = WATER + COPPER
 TOKENS = [

@@ -5,7 +5,7 @@ from corpus import CASES, COPPER, WATER, Case
 from typer.testing import CliRunner
 
 from intertwine.cli.main import app
-from intertwine.potentials.saved import build_potential, save_potential
+from intertwine.potentials.models.saved import build_potential, save_potential
 
 HYPERPARAMETERS = {"species": [1, 8, 29], "cutoff": 3.0, "channels": 2, "edge_degree": 1, "correlation": 2}
 

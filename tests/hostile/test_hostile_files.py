@@ -10,9 +10,9 @@ from ase.build import bulk, molecule
 from ase.calculators.singlepoint import SinglePointCalculator
 from corpus import CASES, COPPER, REQUIRED, WATER, Case
 
-from intertwine.potentials.graph import GraphError
-from intertwine.potentials.neighbors import connect
-from intertwine.potentials.readers import from_atoms, read
+from intertwine.potentials.data.readers import from_atoms, read
+from intertwine.potentials.structures.graph import GraphError
+from intertwine.potentials.structures.neighbors import connect
 
 
 def test_the_unspoilt_frames_are_read(tmp_path):

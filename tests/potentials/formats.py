@@ -14,8 +14,8 @@ from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from intertwine.potentials.graph import Graph
-from intertwine.potentials.readers import from_atoms
+from intertwine.potentials.data.readers import from_atoms
+from intertwine.potentials.structures.graph import Graph
 
 
 def crystal(seed: int = 1) -> Atoms:

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from intertwine.potentials.potential import Potential
+from intertwine.potentials.models.potential import Potential
 
 
 class LennardJones(nn.Module):

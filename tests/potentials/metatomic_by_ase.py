@@ -13,11 +13,11 @@ from metatomic_ase import MetatomicCalculator
 from typer.testing import CliRunner
 
 from intertwine.cli.main import app
-from intertwine.potentials import metatomic_export
-from intertwine.potentials.calculator import Calculator
-from intertwine.potentials.engine_function import ExportError
-from intertwine.potentials.export_check import trial_structures
-from intertwine.potentials.saved import build_potential, save_potential
+from intertwine.potentials.engines import metatomic_export
+from intertwine.potentials.engines.engine_function import ExportError
+from intertwine.potentials.engines.export_check import trial_structures
+from intertwine.potentials.models.saved import build_potential, save_potential
+from intertwine.potentials.simulation.calculator import Calculator
 
 CHOICES = {"species": [1, 8], "cutoff": 3.5, "channels": 2, "radial_hidden": [4]}
 REFERENCES = {1: -13.6, 8: -2041.8}

@@ -8,11 +8,11 @@ from ase.build import bulk
 from ase.constraints import FixAtoms, FixBondLength
 from lennard_jones import argon
 
-from intertwine.potentials.batched_lbfgs import BatchedLBFGS
-from intertwine.potentials.batched_relax import relax_all
-from intertwine.potentials.calculator import Calculator
-from intertwine.potentials.readers import from_atoms
-from intertwine.potentials.relax import relax
+from intertwine.potentials.data.readers import from_atoms
+from intertwine.potentials.simulation.batched_lbfgs import BatchedLBFGS
+from intertwine.potentials.simulation.batched_relax import relax_all
+from intertwine.potentials.simulation.calculator import Calculator
+from intertwine.potentials.simulation.relax import relax
 
 
 def crystals(count: int = 5) -> list[Atoms]:

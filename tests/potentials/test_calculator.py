@@ -8,9 +8,9 @@ from ase import Atoms
 from ase.build import bulk
 from lennard_jones import argon
 
-from intertwine.potentials.calculator import Calculator
-from intertwine.potentials.graph import GraphError
-from intertwine.potentials.soundness import CLOSEST
+from intertwine.potentials.simulation.calculator import Calculator
+from intertwine.potentials.structures.graph import GraphError
+from intertwine.potentials.structures.soundness import CLOSEST
 
 
 def oracle() -> ase.calculators.lj.LennardJones:

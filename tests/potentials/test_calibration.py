@@ -5,8 +5,8 @@ from math import erf, sqrt
 import numpy as np
 import pytest
 
-from intertwine.potentials.calibration import Calibration
-from intertwine.potentials.graph import GraphError
+from intertwine.potentials.judging.calibration import Calibration
+from intertwine.potentials.structures.graph import GraphError
 
 RNG = np.random.default_rng(0)
 DEVIATION = RNG.uniform(0.2, 2.0, 5000)

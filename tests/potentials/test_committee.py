@@ -8,16 +8,16 @@ import pytest
 import torch
 from ase.build import bulk
 
-from intertwine.potentials.calculator import Calculator
-from intertwine.potentials.committee import Committee, calibrated
-from intertwine.potentials.evaluate import compare
-from intertwine.potentials.graph import Graph, GraphError
-from intertwine.potentials.mean_model import mean_potential
-from intertwine.potentials.neighbors import connect
-from intertwine.potentials.potential import Potential
-from intertwine.potentials.readers import from_atoms
-from intertwine.potentials.saved import build_potential, load, save_potential
-from intertwine.potentials.saved_uncertainty import load_uncertainty, save_uncertainty
+from intertwine.potentials.data.readers import from_atoms
+from intertwine.potentials.judging.committee import Committee, calibrated
+from intertwine.potentials.judging.evaluate import compare
+from intertwine.potentials.judging.saved_uncertainty import load_uncertainty, save_uncertainty
+from intertwine.potentials.models.mean_model import mean_potential
+from intertwine.potentials.models.potential import Potential
+from intertwine.potentials.models.saved import build_potential, load, save_potential
+from intertwine.potentials.simulation.calculator import Calculator
+from intertwine.potentials.structures.graph import Graph, GraphError
+from intertwine.potentials.structures.neighbors import connect
 from intertwine.training.checkpoint import CheckpointError
 
 CHOICES = {"species": [18], "cutoff": 4.5, "channels": 2, "layers": 1, "edge_degree": 1, "radial_hidden": [4]}

@@ -7,12 +7,12 @@ import torch
 from ase.build import molecule
 
 from intertwine.nn.radial import BesselBasis, PolynomialCutoff, RadialMLP
-from intertwine.potentials.compress import compress, distances, fit, radial_networks
-from intertwine.potentials.graph import Graph
-from intertwine.potentials.neighbors import connect
-from intertwine.potentials.potential import Potential
-from intertwine.potentials.readers import from_atoms
-from intertwine.potentials.saved import build_potential, load, save_potential
+from intertwine.potentials.data.readers import from_atoms
+from intertwine.potentials.models.compress import compress, distances, fit, radial_networks
+from intertwine.potentials.models.potential import Potential
+from intertwine.potentials.models.saved import build_potential, load, save_potential
+from intertwine.potentials.structures.graph import Graph
+from intertwine.potentials.structures.neighbors import connect
 
 CUTOFF = 3.5
 

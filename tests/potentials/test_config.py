@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from intertwine.potentials.config import DataConfig, FitConfig, ModelConfig
-from intertwine.potentials.config_file import (
+from intertwine.potentials.fitting.config import DataConfig, FitConfig, ModelConfig
+from intertwine.potentials.fitting.config_file import (
     Change,
     ConfigError,
     compose_config,
@@ -15,7 +15,7 @@ from intertwine.potentials.config_file import (
     read_change,
     write_config,
 )
-from intertwine.potentials.models import MODELS
+from intertwine.potentials.models.models import MODELS
 
 GOOD = """\
 version: 1

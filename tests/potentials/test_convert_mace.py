@@ -12,15 +12,15 @@ import pytest
 import torch
 from ase.build import molecule
 
-from intertwine.potentials.calculator import Calculator
-from intertwine.potentials.contract import check_potential
-from intertwine.potentials.convert_mace import convert_export, convert_mace, differences, fill
-from intertwine.potentials.graph import Graph
-from intertwine.potentials.mace_export import Export, read_export
-from intertwine.potentials.neighbors import connect
-from intertwine.potentials.readers import from_atoms
-from intertwine.potentials.saved import load, save_potential
-from intertwine.potentials.tabulate import tables_of, tabulate
+from intertwine.potentials.data.readers import from_atoms
+from intertwine.potentials.engines.convert_mace import convert_export, convert_mace, differences, fill
+from intertwine.potentials.engines.mace_export import Export, read_export
+from intertwine.potentials.models.contract import check_potential
+from intertwine.potentials.models.saved import load, save_potential
+from intertwine.potentials.models.tabulate import tables_of, tabulate
+from intertwine.potentials.simulation.calculator import Calculator
+from intertwine.potentials.structures.graph import Graph
+from intertwine.potentials.structures.neighbors import connect
 from intertwine.training.checkpoint import CheckpointError
 
 GOLDEN = Path(__file__).parent / "golden_mace"
@@ -194,7 +194,8 @@ def test_tables_for_too_many_pairs_of_elements_are_refused(exports):
 
 
 def test_the_script_for_the_other_environment_changes_nothing_when_it_is_imported():
-    code = "import os, sys; before = dict(os.environ), list(sys.path); import intertwine.potentials.export_from_mace; "
+    code = "import os, sys; before = dict(os.environ), list(sys.path); "
+    code += "import intertwine.potentials.engines.export_from_mace; "
     code += "assert (dict(os.environ), list(sys.path)) == before"
     subprocess.run([sys.executable, "-c", code], check=True)
 

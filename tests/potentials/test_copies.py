@@ -9,9 +9,9 @@ from ase.build import bulk, make_supercell, molecule
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intertwine.potentials.copies import find_copies
-from intertwine.potentials.images import distances
-from intertwine.potentials.readers import from_atoms
+from intertwine.potentials.data.copies import find_copies
+from intertwine.potentials.data.readers import from_atoms
+from intertwine.potentials.structures.images import distances
 
 
 def random_cell(rng: np.random.Generator, periodic: bool) -> Atoms:

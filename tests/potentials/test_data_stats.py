@@ -3,7 +3,7 @@
 import numpy as np
 from formats import varied
 
-from intertwine.potentials.data_stats import measure_data, plot_data
+from intertwine.potentials.data.data_stats import measure_data, plot_data
 
 
 def test_numbers_are_those_counted_by_hand():

@@ -9,10 +9,10 @@ from ase.build import bulk
 from ase.calculators.mixing import SumCalculator
 from lennard_jones import argon
 
-from intertwine.potentials.calculator import Calculator
-from intertwine.potentials.dispersion import DispersionError, with_dispersion
-from intertwine.potentials.readers import read
-from intertwine.potentials.relax import relax
+from intertwine.potentials.data.readers import read
+from intertwine.potentials.simulation.calculator import Calculator
+from intertwine.potentials.simulation.dispersion import DispersionError, with_dispersion
+from intertwine.potentials.simulation.relax import relax
 
 DFTD3 = pytest.importorskip("dftd3.ase").DFTD3
 

@@ -14,10 +14,10 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms
 from ase.units import Bohr, Hartree, kcal, mol
 
-from intertwine.potentials.doctor import RULES, examine
-from intertwine.potentials.label_keys import LabelKeys
-from intertwine.potentials.readers import from_atoms, write
-from intertwine.potentials.survey import Finding
+from intertwine.potentials.data.doctor import RULES, examine
+from intertwine.potentials.data.label_keys import LabelKeys
+from intertwine.potentials.data.readers import from_atoms, write
+from intertwine.potentials.data.survey import Finding
 
 WATER = np.array([[0.0, 0.0, 0.0], [0.96, 0.0, 0.0], [-0.24, 0.93, 0.0]])
 TOTAL = -76.4 * Hartree

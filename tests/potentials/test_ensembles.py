@@ -9,11 +9,11 @@ from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
 from ase.md.verlet import VelocityVerlet
 from lennard_jones import argon
 
-from intertwine.potentials.calculator import Calculator
-from intertwine.potentials.ensembles import NVE
-from intertwine.potentials.nose_hoover import Chain, NoseHoover
-from intertwine.potentials.npt import NPT
-from intertwine.potentials.particles import Particles
+from intertwine.potentials.simulation.calculator import Calculator
+from intertwine.potentials.simulation.ensembles import NVE
+from intertwine.potentials.simulation.nose_hoover import Chain, NoseHoover
+from intertwine.potentials.simulation.npt import NPT
+from intertwine.potentials.simulation.particles import Particles
 
 STEP, KELVIN, PRESSURE = 4.0, 60.0, 0.001
 RELAXATION, BREATHING = 200.0, 1000.0

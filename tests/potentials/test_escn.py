@@ -9,13 +9,13 @@ from ase.build import molecule
 
 from intertwine.o3.edge_frame import EdgeFrame
 from intertwine.o3.irreps import IrrepsError
-from intertwine.potentials.batching import collate
-from intertwine.potentials.escn import ESCN
-from intertwine.potentials.graph import Graph
-from intertwine.potentials.neighbors import connect, edge_vectors
-from intertwine.potentials.potential import Potential
-from intertwine.potentials.readers import from_atoms
-from intertwine.potentials.tabulate import tables_of, tabulate
+from intertwine.potentials.data.readers import from_atoms
+from intertwine.potentials.models.escn import ESCN
+from intertwine.potentials.models.potential import Potential
+from intertwine.potentials.models.tabulate import tables_of, tabulate
+from intertwine.potentials.structures.batching import collate
+from intertwine.potentials.structures.graph import Graph
+from intertwine.potentials.structures.neighbors import connect, edge_vectors
 
 CUTOFF = 3.0
 SPECIES = (1, 6, 8)

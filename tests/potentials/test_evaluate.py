@@ -11,14 +11,14 @@ from ase.build import bulk, molecule
 from ase.data import atomic_numbers
 from lennard_jones import argon
 
-from intertwine.potentials.batching import collate
-from intertwine.potentials.evaluate import compare, evaluate
-from intertwine.potentials.graph import Graph, GraphError
-from intertwine.potentials.neighbors import connect
-from intertwine.potentials.potential import NonFiniteError, Potential
-from intertwine.potentials.predict import batches_of_edges, predictions
-from intertwine.potentials.readers import from_atoms
-from intertwine.potentials.saved import build_potential
+from intertwine.potentials.data.readers import from_atoms
+from intertwine.potentials.judging.evaluate import compare, evaluate
+from intertwine.potentials.models.potential import NonFiniteError, Potential
+from intertwine.potentials.models.predict import batches_of_edges, predictions
+from intertwine.potentials.models.saved import build_potential
+from intertwine.potentials.structures.batching import collate
+from intertwine.potentials.structures.graph import Graph, GraphError
+from intertwine.potentials.structures.neighbors import connect
 
 REFERENCES = {1: -13.6, 6: -1029.5, 8: -2041.8}
 

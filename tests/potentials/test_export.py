@@ -13,18 +13,18 @@ from lennard_jones import LennardJones, argon
 from torch import nn
 from unchecked import unchecked
 
-from intertwine.potentials import export
-from intertwine.potentials.calculator import Calculator
-from intertwine.potentials.engine_function import EngineFunction, EngineOutputs, ExportError, engine_inputs
-from intertwine.potentials.export import export_potential, traced
-from intertwine.potentials.export_check import compare, trial_structures
-from intertwine.potentials.exported import load_exported
-from intertwine.potentials.graph import GraphError
-from intertwine.potentials.neighbors import connect
-from intertwine.potentials.package import sidecar
-from intertwine.potentials.potential import Potential
-from intertwine.potentials.readers import from_atoms
-from intertwine.potentials.saved import build_potential
+from intertwine.potentials.data.readers import from_atoms
+from intertwine.potentials.engines import export
+from intertwine.potentials.engines.engine_function import EngineFunction, EngineOutputs, ExportError, engine_inputs
+from intertwine.potentials.engines.export import export_potential, traced
+from intertwine.potentials.engines.export_check import compare, trial_structures
+from intertwine.potentials.engines.exported import load_exported
+from intertwine.potentials.engines.package import sidecar
+from intertwine.potentials.models.potential import Potential
+from intertwine.potentials.models.saved import build_potential
+from intertwine.potentials.simulation.calculator import Calculator
+from intertwine.potentials.structures.graph import GraphError
+from intertwine.potentials.structures.neighbors import connect
 from intertwine.training.checkpoint import CheckpointError
 
 SMALL = {"species": [1, 8], "cutoff": 3.5, "channels": 2, "edge_degree": 1, "correlation": 2, "radial_hidden": [4]}

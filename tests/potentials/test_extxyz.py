@@ -2,7 +2,7 @@
 
 import pytest
 
-from intertwine.potentials.extxyz import Frame, parse
+from intertwine.potentials.data.extxyz import Frame, parse
 
 ATOM = "H 0.5 -.25 1e-1\n"
 

@@ -7,16 +7,16 @@ from ase.build import molecule
 from intertwine.nn.aliasing import aliasing_report
 from intertwine.nn.radial import RadialMLP
 from intertwine.o3.irreps import IrrepsError
-from intertwine.potentials.batching import collate
-from intertwine.potentials.facet import Facet
-from intertwine.potentials.graph import Graph
-from intertwine.potentials.message_passing import Edges
-from intertwine.potentials.neighbors import connect
-from intertwine.potentials.potential import Potential
-from intertwine.potentials.products import EDGE_PRODUCTS
-from intertwine.potentials.readers import from_atoms
-from intertwine.potentials.saved import build_potential, load, save_potential
-from intertwine.potentials.tabulate import tables_of, tabulate
+from intertwine.potentials.data.readers import from_atoms
+from intertwine.potentials.models.facet import Facet
+from intertwine.potentials.models.message_passing import Edges
+from intertwine.potentials.models.potential import Potential
+from intertwine.potentials.models.products import EDGE_PRODUCTS
+from intertwine.potentials.models.saved import build_potential, load, save_potential
+from intertwine.potentials.models.tabulate import tables_of, tabulate
+from intertwine.potentials.structures.batching import collate
+from intertwine.potentials.structures.graph import Graph
+from intertwine.potentials.structures.neighbors import connect
 
 CUTOFF = 3.0
 SPECIES = (1, 6, 8)

@@ -7,15 +7,15 @@ import torch
 from test_fit import ATOM, configuration, frames, isolated
 from test_heads import OTHER, of_another_theory
 
-from intertwine.potentials.config import FinetuneConfig
-from intertwine.potentials.config_file import ConfigError
-from intertwine.potentials.finetune import finetune_potential, freeze, refit
-from intertwine.potentials.fit import make_validation, ready
-from intertwine.potentials.graph import Graph, GraphError
-from intertwine.potentials.objective import LossWeights
-from intertwine.potentials.readers import write
-from intertwine.potentials.saved import build_potential, load
-from intertwine.potentials.training_run import fit_potential
+from intertwine.potentials.data.readers import write
+from intertwine.potentials.fitting.config import FinetuneConfig
+from intertwine.potentials.fitting.config_file import ConfigError
+from intertwine.potentials.fitting.finetune import finetune_potential, freeze, refit
+from intertwine.potentials.fitting.fit import make_validation, ready
+from intertwine.potentials.fitting.objective import LossWeights
+from intertwine.potentials.fitting.training_run import fit_potential
+from intertwine.potentials.models.saved import build_potential, load
+from intertwine.potentials.structures.graph import Graph, GraphError
 from intertwine.training.progress import Quiet
 from intertwine.training.weights import snapshot
 
@@ -48,7 +48,7 @@ def finetuned(folder, out, **changes):
 
 
 def force_error(potential, path) -> float:
-    from intertwine.potentials.readers import read
+    from intertwine.potentials.data.readers import read
 
     return make_validation(ready(read(path), potential), LossWeights(), batch_size=8)(potential)["forces_rmse"]
 

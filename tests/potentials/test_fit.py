@@ -11,9 +11,9 @@ from ase import Atoms
 from ase.build import bulk
 from lennard_jones import argon
 
-from intertwine.potentials.batching import collate
-from intertwine.potentials.config import FitConfig
-from intertwine.potentials.fit import (
+from intertwine.potentials.data.readers import from_atoms, write
+from intertwine.potentials.fitting.config import FitConfig
+from intertwine.potentials.fitting.fit import (
     hold_out,
     make_validation,
     measure,
@@ -22,13 +22,13 @@ from intertwine.potentials.fit import (
     reference_frames,
     trainable,
 )
-from intertwine.potentials.graph import Graph, GraphError
-from intertwine.potentials.neighbors import connect
-from intertwine.potentials.objective import LossWeights, make_objective
-from intertwine.potentials.readers import from_atoms, write
-from intertwine.potentials.reference import isolated_atom_energies
-from intertwine.potentials.saved import load
-from intertwine.potentials.training_run import fit_potential
+from intertwine.potentials.fitting.objective import LossWeights, make_objective
+from intertwine.potentials.fitting.training_run import fit_potential
+from intertwine.potentials.models.saved import load
+from intertwine.potentials.structures.batching import collate
+from intertwine.potentials.structures.graph import Graph, GraphError
+from intertwine.potentials.structures.neighbors import connect
+from intertwine.potentials.structures.reference import isolated_atom_energies
 from intertwine.training.checkpoint import CheckpointError
 from intertwine.training.history import History
 from intertwine.training.progress import Quiet

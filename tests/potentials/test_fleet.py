@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from intertwine.potentials.fleet import run_fleet
-from intertwine.potentials.graph import GraphError
-from intertwine.potentials.ledger import Ledger
+from intertwine.potentials.simulation.fleet import run_fleet
+from intertwine.potentials.simulation.ledger import Ledger
+from intertwine.potentials.structures.graph import GraphError
 
 
 def prepare(folder: str, dies_once: list[int], dies_always: list[int], fails: list[int]):

@@ -11,9 +11,9 @@ import pytest
 from ase.constraints import FixAtoms
 from formats import ase_row, assert_equal, crystal, lmdb_file, varied, water
 
-from intertwine.potentials.graph import GraphError
-from intertwine.potentials.lmdb_pages import lmdb_entries
-from intertwine.potentials.readers import frames_in, from_atoms, read, write
+from intertwine.potentials.data.lmdb_pages import lmdb_entries
+from intertwine.potentials.data.readers import frames_in, from_atoms, read, write
+from intertwine.potentials.structures.graph import GraphError
 
 needs_lmdb = pytest.mark.skipif(find_spec("lmdb") is None, reason="lmdb writes the files of these tests")
 

@@ -15,12 +15,12 @@ from formats import assert_equal, crystal, varied, water
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from intertwine.potentials import textfile
-from intertwine.potentials.batching import collate
-from intertwine.potentials.frame_store import FrameStore, Prepared, write_store
-from intertwine.potentials.graph import Graph, GraphError
-from intertwine.potentials.neighbors import connect
-from intertwine.potentials.readers import from_atoms, read, write
+from intertwine.potentials.data.frame_store import FrameStore, Prepared, write_store
+from intertwine.potentials.data.readers import from_atoms, read, write
+from intertwine.potentials.structures import textfile
+from intertwine.potentials.structures.batching import collate
+from intertwine.potentials.structures.graph import Graph, GraphError
+from intertwine.potentials.structures.neighbors import connect
 
 
 @pytest.mark.parametrize("compress", [False, True])

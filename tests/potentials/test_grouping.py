@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from ase import Atoms
 
-from intertwine.potentials.batching import collate
-from intertwine.potentials.graph import Graph, Source
-from intertwine.potentials.grouping import by_file, by_group, by_temperature, temperature
-from intertwine.potentials.readers import from_atoms
+from intertwine.potentials.data.readers import from_atoms
+from intertwine.potentials.structures.batching import collate
+from intertwine.potentials.structures.graph import Graph, Source
+from intertwine.potentials.structures.grouping import by_file, by_group, by_temperature, temperature
 
 
 def atom(path: str, group: str) -> Graph:

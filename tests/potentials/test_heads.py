@@ -6,16 +6,16 @@ import pytest
 import torch
 from test_fit import ATOM, SMALL, frames
 
-from intertwine.potentials.config import DataConfig
-from intertwine.potentials.data_set import DataSet
-from intertwine.potentials.fit import new_potential, ready
-from intertwine.potentials.fit_heads import collate_by_head, make_head_terms, make_head_validation, train_heads
-from intertwine.potentials.graph import Graph
-from intertwine.potentials.heads import Heads, another_head, of_readout
-from intertwine.potentials.objective import LossWeights, make_objective
-from intertwine.potentials.partial_labels import collate_partial
-from intertwine.potentials.potential import Potential
-from intertwine.potentials.saved import load, save_potential
+from intertwine.potentials.fitting.config import DataConfig
+from intertwine.potentials.fitting.data_set import DataSet
+from intertwine.potentials.fitting.fit import new_potential, ready
+from intertwine.potentials.fitting.fit_heads import collate_by_head, make_head_terms, make_head_validation, train_heads
+from intertwine.potentials.fitting.objective import LossWeights, make_objective
+from intertwine.potentials.fitting.partial_labels import collate_partial
+from intertwine.potentials.models.heads import Heads, another_head, of_readout
+from intertwine.potentials.models.potential import Potential
+from intertwine.potentials.models.saved import load, save_potential
+from intertwine.potentials.structures.graph import Graph
 from intertwine.training.checkpoint import CheckpointError
 from intertwine.training.plan import TrainingPlan
 from intertwine.training.progress import Quiet
@@ -124,8 +124,8 @@ def test_saved_heads_come_back_one_at_a_time_bit_for_bit(trained, tmp_path):
 def test_a_configuration_with_heads_gives_each_its_own_energies_of_atoms(tmp_path):
     from test_fit import configuration, isolated
 
-    from intertwine.potentials.readers import write
-    from intertwine.potentials.training_run import fit_potential
+    from intertwine.potentials.data.readers import write
+    from intertwine.potentials.fitting.training_run import fit_potential
     from intertwine.training.history import History
 
     others = [isolated(18, OTHER), *(replace(of_another_theory(graph), forces=None) for graph in frames(6))]
@@ -143,7 +143,7 @@ def test_a_configuration_with_heads_gives_each_its_own_energies_of_atoms(tmp_pat
 def test_an_element_that_a_set_lacks_takes_its_energy_from_the_set_that_has_it(tmp_path):
     from test_fit import configuration
 
-    from intertwine.potentials.training_run import new_heads
+    from intertwine.potentials.fitting.training_run import new_heads
 
     xenon = [replace(graph, numbers=torch.full_like(graph.numbers, 54)) for graph in frames(3)]
     config = configuration(tmp_path, frames(3))
@@ -151,7 +151,7 @@ def test_an_element_that_a_set_lacks_takes_its_energy_from_the_set_that_has_it(t
         "main": DataSet(frames(3), frames(1), {18: ATOM}, {}),
         "other": DataSet(xenon, xenon[:1], {54: OTHER}, {}),
     }
-    from intertwine.potentials.neighbors import connect
+    from intertwine.potentials.structures.neighbors import connect
 
     sets = {
         name: replace(each, train=[connect(graph, config.model.cutoff) for graph in each.train])

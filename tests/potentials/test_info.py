@@ -9,13 +9,13 @@ import pytest
 import torch
 from ase.build import bulk
 
-from intertwine.potentials.graph import GraphError
-from intertwine.potentials.info import describe
-from intertwine.potentials.last_layer import LastLayer
-from intertwine.potentials.mean_model import mean_potential
-from intertwine.potentials.readers import from_atoms, write
-from intertwine.potentials.saved import build_potential, save_potential
-from intertwine.potentials.saved_uncertainty import save_uncertainty
+from intertwine.potentials.data.readers import from_atoms, write
+from intertwine.potentials.judging.info import describe
+from intertwine.potentials.judging.last_layer import LastLayer
+from intertwine.potentials.judging.saved_uncertainty import save_uncertainty
+from intertwine.potentials.models.mean_model import mean_potential
+from intertwine.potentials.models.saved import build_potential, save_potential
+from intertwine.potentials.structures.graph import GraphError
 from intertwine.training.checkpoint import CheckpointError, write_step
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))

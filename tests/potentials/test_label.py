@@ -11,9 +11,9 @@ from ase import Atoms
 from intertwine.groups.classical import O
 from intertwine.groups.error import equivariance_error
 from intertwine.groups.representation import Standard
-from intertwine.potentials.graph import GraphError, Source
-from intertwine.potentials.label import isolated_atoms, label_frames, require_place, single_point
-from intertwine.potentials.readers import from_atoms, read, write
+from intertwine.potentials.data.label import isolated_atoms, label_frames, require_place, single_point
+from intertwine.potentials.data.readers import from_atoms, read, write
+from intertwine.potentials.structures.graph import GraphError, Source
 
 METHANOL = [
     [-0.7, 0.0, 0.0],

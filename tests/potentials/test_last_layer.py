@@ -7,16 +7,16 @@ import torch
 from ase.build import bulk
 from lennard_jones import argon
 
-from intertwine.potentials.batching import collate
-from intertwine.potentials.calculator import Calculator
-from intertwine.potentials.evaluate import compare
-from intertwine.potentials.graph import Graph, GraphError
-from intertwine.potentials.last_layer import LastLayer, features, fit_last_layer, likeliest, rigidity
-from intertwine.potentials.neighbors import connect
-from intertwine.potentials.potential import Potential
-from intertwine.potentials.readers import from_atoms
-from intertwine.potentials.saved import build_potential, load, save_potential
-from intertwine.potentials.saved_uncertainty import load_uncertainty, save_uncertainty
+from intertwine.potentials.data.readers import from_atoms
+from intertwine.potentials.judging.evaluate import compare
+from intertwine.potentials.judging.last_layer import LastLayer, features, fit_last_layer, likeliest, rigidity
+from intertwine.potentials.judging.saved_uncertainty import load_uncertainty, save_uncertainty
+from intertwine.potentials.models.potential import Potential
+from intertwine.potentials.models.saved import build_potential, load, save_potential
+from intertwine.potentials.simulation.calculator import Calculator
+from intertwine.potentials.structures.batching import collate
+from intertwine.potentials.structures.graph import Graph, GraphError
+from intertwine.potentials.structures.neighbors import connect
 from intertwine.training.checkpoint import CheckpointError
 
 SMALL = {"species": [18, 36], "cutoff": 4.5, "channels": 4, "edge_degree": 1}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from intertwine.potentials.lattice import complete, plane_spacing
+from intertwine.potentials.structures.lattice import complete, plane_spacing
 
 
 def test_spacing_of_a_box_is_its_sides():

@@ -6,13 +6,13 @@ from ase import Atoms
 from ase.build import molecule
 
 from intertwine.o3.irreps import Irreps, IrrepsError
-from intertwine.potentials.batching import collate
-from intertwine.potentials.graph import Graph
-from intertwine.potentials.mace import MACE
-from intertwine.potentials.neighbors import connect, edge_vectors
-from intertwine.potentials.potential import Potential
-from intertwine.potentials.products import CONTRACTIONS, EDGE_PRODUCTS, message_irreps
-from intertwine.potentials.readers import from_atoms
+from intertwine.potentials.data.readers import from_atoms
+from intertwine.potentials.models.mace import MACE
+from intertwine.potentials.models.potential import Potential
+from intertwine.potentials.models.products import CONTRACTIONS, EDGE_PRODUCTS, message_irreps
+from intertwine.potentials.structures.batching import collate
+from intertwine.potentials.structures.graph import Graph
+from intertwine.potentials.structures.neighbors import connect, edge_vectors
 
 CUTOFF = 3.0
 SPECIES = (1, 6, 8)

@@ -7,10 +7,10 @@ import torch
 
 from intertwine.nn.radial import BesselBasis
 from intertwine.o3.irreps import Irreps
-from intertwine.potentials.distance_transform import Agnesi, Soft
-from intertwine.potentials.element_linear import FEW, ElementLinear
-from intertwine.potentials.mace_torch_radial import FreeBessel
-from intertwine.potentials.mace_torch_repulsion import mace_repulsion
+from intertwine.potentials.models.distance_transform import Agnesi, Soft
+from intertwine.potentials.models.element_linear import FEW, ElementLinear
+from intertwine.potentials.models.mace_torch_radial import FreeBessel
+from intertwine.potentials.models.mace_torch_repulsion import mace_repulsion
 
 
 @pytest.mark.parametrize("elements", [1, 3, FEW + 5])

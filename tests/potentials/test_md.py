@@ -9,10 +9,10 @@ from ase.constraints import FixAtoms, FixBondLength
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from lennard_jones import argon
 
-from intertwine.potentials.graph import GraphError
-from intertwine.potentials.md import simulate
-from intertwine.potentials.readers import read
-from intertwine.potentials.uncertainty import Deviation
+from intertwine.potentials.data.readers import read
+from intertwine.potentials.models.uncertainty import Deviation
+from intertwine.potentials.simulation.md import simulate
+from intertwine.potentials.structures.graph import GraphError
 from intertwine.training.loop import NumericalError
 
 
@@ -122,7 +122,7 @@ def test_held_atoms_stay_and_hold_no_heat():
 
 
 def test_a_long_run_keeps_few_frames_in_memory(monkeypatch):
-    monkeypatch.setattr("intertwine.potentials.md.FRAMES_KEPT", 100)
+    monkeypatch.setattr("intertwine.potentials.simulation.md.FRAMES_KEPT", 100)
     run = simulate(argon(), Atoms("Ar", momenta=[[1.0, 0, 0]]), steps=250, record_every=1, temperature=None)
     assert 50 <= len(run.positions) <= 100
     spacing = np.diff(run.positions[:, 0, 0])

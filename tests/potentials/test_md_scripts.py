@@ -7,7 +7,7 @@ import pytest
 from ase.build import bulk
 from lennard_jones import argon
 
-from intertwine.potentials import md
+from intertwine.potentials.simulation import md
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 

@@ -13,11 +13,11 @@ from ase.build import bulk, molecule
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from intertwine.potentials.batching import collate
-from intertwine.potentials.graph import Graph, GraphError
-from intertwine.potentials.lattice import complete, plane_spacing
-from intertwine.potentials.neighbors import connect, edge_vectors
-from intertwine.potentials.readers import from_atoms
+from intertwine.potentials.data.readers import from_atoms
+from intertwine.potentials.structures.batching import collate
+from intertwine.potentials.structures.graph import Graph, GraphError
+from intertwine.potentials.structures.lattice import complete, plane_spacing
+from intertwine.potentials.structures.neighbors import connect, edge_vectors
 
 
 def edges(graph: Graph) -> list[tuple[int, ...]]:
@@ -204,8 +204,8 @@ def test_vectors_are_differentiable_in_positions_and_cell(batched):
 WIDE = """
 import numpy as np
 from ase import Atoms
-from intertwine.potentials.neighbors import connect
-from intertwine.potentials.readers import from_atoms
+from intertwine.potentials.structures.neighbors import connect
+from intertwine.potentials.data.readers import from_atoms
 rng = np.random.default_rng(0)
 for spread in {spreads}:
     corner = rng.uniform(0, 4, (6, 3)) * [1, 1, 0.3] + 1.2 * np.arange(6)[:, None]

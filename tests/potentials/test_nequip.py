@@ -7,14 +7,14 @@ from ase.build import molecule
 
 from intertwine.nn.radial import RadialMLP
 from intertwine.o3.irreps import Irreps, IrrepsError
-from intertwine.potentials.batching import collate
-from intertwine.potentials.graph import Graph
-from intertwine.potentials.neighbors import connect, edge_vectors
-from intertwine.potentials.nequip import NequIP
-from intertwine.potentials.potential import Potential
-from intertwine.potentials.products import EDGE_PRODUCTS
-from intertwine.potentials.readers import from_atoms
-from intertwine.potentials.tabulate import tables_of, tabulate
+from intertwine.potentials.data.readers import from_atoms
+from intertwine.potentials.models.nequip import NequIP
+from intertwine.potentials.models.potential import Potential
+from intertwine.potentials.models.products import EDGE_PRODUCTS
+from intertwine.potentials.models.tabulate import tables_of, tabulate
+from intertwine.potentials.structures.batching import collate
+from intertwine.potentials.structures.graph import Graph
+from intertwine.potentials.structures.neighbors import connect, edge_vectors
 
 CUTOFF = 3.0
 SPECIES = (1, 6, 8)

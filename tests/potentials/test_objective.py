@@ -8,12 +8,12 @@ import torch
 from ase.build import bulk
 from lennard_jones import argon
 
-from intertwine.potentials.batching import collate
-from intertwine.potentials.graph import Graph, GraphError
-from intertwine.potentials.neighbors import connect
-from intertwine.potentials.objective import LossWeights, make_objective
-from intertwine.potentials.readers import from_atoms
-from intertwine.potentials.saved import build_potential
+from intertwine.potentials.data.readers import from_atoms
+from intertwine.potentials.fitting.objective import LossWeights, make_objective
+from intertwine.potentials.models.saved import build_potential
+from intertwine.potentials.structures.batching import collate
+from intertwine.potentials.structures.graph import Graph, GraphError
+from intertwine.potentials.structures.neighbors import connect
 
 ALL = LossWeights(energy=0.7, forces=11.0, stress=1300.0)
 

@@ -9,13 +9,13 @@ from ase import Atoms
 from ase.build import bulk
 from lennard_jones import argon
 
-from intertwine.potentials.batching import collate
-from intertwine.potentials.fit import make_validation, require
-from intertwine.potentials.graph import Graph, GraphError
-from intertwine.potentials.neighbors import connect
-from intertwine.potentials.objective import LossWeights, make_objective, make_terms
-from intertwine.potentials.partial_labels import collate_partial
-from intertwine.potentials.readers import from_atoms
+from intertwine.potentials.data.readers import from_atoms
+from intertwine.potentials.fitting.fit import make_validation, require
+from intertwine.potentials.fitting.objective import LossWeights, make_objective, make_terms
+from intertwine.potentials.fitting.partial_labels import collate_partial
+from intertwine.potentials.structures.batching import collate
+from intertwine.potentials.structures.graph import Graph, GraphError
+from intertwine.potentials.structures.neighbors import connect
 
 WEIGHTS = LossWeights(energy=2.0, forces=5.0, stress=700.0)
 LABELS = ("energy", "forces", "stress")

@@ -10,9 +10,9 @@ from ase import Atoms, units
 from ase.build import bulk
 from torch import nn
 
-from intertwine.potentials.graph import GraphError
-from intertwine.potentials.phonons import Phonons, PhononsUnavailable, phonons, write_phonons
-from intertwine.potentials.potential import Potential
+from intertwine.potentials.models.potential import Potential
+from intertwine.potentials.simulation.phonons import Phonons, PhononsUnavailable, phonons, write_phonons
+from intertwine.potentials.structures.graph import GraphError
 
 K, LENGTH = 2.0, 2.5
 MASS = 39.948

@@ -10,12 +10,12 @@ from ase.build import bulk, molecule
 from lennard_jones import LennardJones, argon
 from torch import nn
 
-from intertwine.potentials.batching import collate
-from intertwine.potentials.graph import Graph, GraphError
-from intertwine.potentials.neighbors import connect
-from intertwine.potentials.potential import NonFiniteError, Potential
-from intertwine.potentials.readers import from_atoms
-from intertwine.potentials.saved import build_potential
+from intertwine.potentials.data.readers import from_atoms
+from intertwine.potentials.models.potential import NonFiniteError, Potential
+from intertwine.potentials.models.saved import build_potential
+from intertwine.potentials.structures.batching import collate
+from intertwine.potentials.structures.graph import Graph, GraphError
+from intertwine.potentials.structures.neighbors import connect
 
 REFERENCES = {1: -13.6, 8: -2041.8}
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from intertwine.o3.irreps import Irreps
-from intertwine.potentials.products import EDGE_PRODUCTS
+from intertwine.potentials.models.products import EDGE_PRODUCTS
 from intertwine.tensor_products.cp.cp import CP
 
 

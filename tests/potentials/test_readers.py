@@ -14,11 +14,11 @@ from ase.constraints import FixAtoms
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from intertwine.potentials import textfile
-from intertwine.potentials.batching import collate, split
-from intertwine.potentials.graph import Graph, GraphError, Source
-from intertwine.potentials.label_keys import LabelKeys
-from intertwine.potentials.readers import from_atoms, read, to_atoms, write
+from intertwine.potentials.data.label_keys import LabelKeys
+from intertwine.potentials.data.readers import from_atoms, read, to_atoms, write
+from intertwine.potentials.structures import textfile
+from intertwine.potentials.structures.batching import collate, split
+from intertwine.potentials.structures.graph import Graph, GraphError, Source
 
 
 def frame(comment: str, cell: float | None = 4.0) -> str:

@@ -8,10 +8,14 @@ import torch
 from ase import Atoms
 from ase.build import bulk, molecule
 
-from intertwine.potentials.batching import collate
-from intertwine.potentials.graph import Graph, GraphError
-from intertwine.potentials.readers import from_atoms
-from intertwine.potentials.reference import composition_energy, fit_reference_energies, isolated_atom_energies
+from intertwine.potentials.data.readers import from_atoms
+from intertwine.potentials.structures.batching import collate
+from intertwine.potentials.structures.graph import Graph, GraphError
+from intertwine.potentials.structures.reference import (
+    composition_energy,
+    fit_reference_energies,
+    isolated_atom_energies,
+)
 
 TABLE = {1: -13.6, 6: -1029.5, 8: -2041.98}
 

@@ -7,9 +7,9 @@ from ase.build import bulk
 from ase.constraints import FixAtoms
 from lennard_jones import argon
 
-from intertwine.potentials.graph import GraphError
-from intertwine.potentials.readers import from_atoms, read
-from intertwine.potentials.relax import relax
+from intertwine.potentials.data.readers import from_atoms, read
+from intertwine.potentials.simulation.relax import relax
+from intertwine.potentials.structures.graph import GraphError
 from intertwine.training.loop import NumericalError
 
 MINIMUM = 2 ** (1 / 6) * 3.4

@@ -13,23 +13,23 @@ import pytest
 import torch
 from ase.build import molecule
 
-from intertwine.potentials.comparison import Comparison
-from intertwine.potentials.evaluate import compare
-from intertwine.potentials.graph import GraphError
-from intertwine.potentials.page.charts import curve, learning_curves
-from intertwine.potentials.page.embedded import broad_side
-from intertwine.potentials.page.page import write_report
-from intertwine.potentials.readers import from_atoms
-from intertwine.potentials.report import (
+from intertwine.potentials.data.readers import from_atoms
+from intertwine.potentials.judging.evaluate import compare
+from intertwine.potentials.judging.page.charts import curve, learning_curves
+from intertwine.potentials.judging.page.embedded import broad_side
+from intertwine.potentials.judging.page.page import write_report
+from intertwine.potentials.judging.report import (
     EnergyTrace,
     RelaxationPath,
     Report,
     Structure,
     plain,
 )
-from intertwine.potentials.run_report import evaluation_report
-from intertwine.potentials.saved import build_potential
-from intertwine.potentials.set_result import SetResult, readable, together
+from intertwine.potentials.judging.run_report import evaluation_report
+from intertwine.potentials.judging.set_result import SetResult, readable, together
+from intertwine.potentials.models.comparison import Comparison
+from intertwine.potentials.models.saved import build_potential
+from intertwine.potentials.structures.graph import GraphError
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = [

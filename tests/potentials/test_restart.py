@@ -15,10 +15,10 @@ import torch
 from ase.build import bulk
 from lennard_jones import argon
 
-from intertwine.potentials.graph import GraphError
-from intertwine.potentials.md import simulate
-from intertwine.potentials.nose_hoover import Chain
-from intertwine.potentials.readers import read
+from intertwine.potentials.data.readers import read
+from intertwine.potentials.simulation.md import simulate
+from intertwine.potentials.simulation.nose_hoover import Chain
+from intertwine.potentials.structures.graph import GraphError
 from intertwine.training.checkpoint import CheckpointError
 
 BATHS = {
@@ -105,7 +105,7 @@ def test_what_is_left_out_of_the_state_would_be_noticed(bath, tmp_path, monkeypa
     with pytest.raises(Stop):
         run(tmp_path / "parts", bath, stop=35)
     if bath == "langevin":
-        monkeypatch.setattr("intertwine.potentials.ensembles.Langevin.restore", lambda self, state: None)
+        monkeypatch.setattr("intertwine.potentials.simulation.ensembles.Langevin.restore", lambda self, state: None)
     else:
         monkeypatch.setattr(Chain, "restore", lambda self, state: None)
     assert not same(whole, run(tmp_path / "parts", bath))

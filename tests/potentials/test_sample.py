@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from intertwine.potentials.graph import GraphError
-from intertwine.potentials.molecule import Molecule, relaxed_molecule
-from intertwine.potentials.readers import read
-from intertwine.potentials.sample import Trajectory, label_molecule, langevin, plan, sample, schedule, summarise
+from intertwine.potentials.data.molecule import Molecule, relaxed_molecule
+from intertwine.potentials.data.readers import read
+from intertwine.potentials.data.sample import Trajectory, label_molecule, langevin, plan, sample, schedule, summarise
+from intertwine.potentials.structures.graph import GraphError
 
 needs_extra = pytest.mark.skipif(
     find_spec("tblite") is None or find_spec("rdkit") is None,
@@ -75,7 +75,7 @@ def test_another_seed_gives_other_frames_and_the_centre_of_mass_rests():
 @needs_extra
 def test_relaxed_molecule_is_a_minimum_and_not_a_symmetric_saddle():
     molecule = relaxed_molecule("Nc1ncccc1", seed=0)  # its amine, embedded flat or upright, would stay so
-    from intertwine.potentials.label import single_point
+    from intertwine.potentials.data.label import single_point
 
     energy = single_point(molecule.atoms).get_potential_energy()
     assert np.abs(single_point(molecule.atoms).get_forces()).max() < 0.011
@@ -129,7 +129,7 @@ def test_broken_bond_stops_the_run_and_a_long_one_does_not():
 
 @needs_extra
 def test_summary_of_known_frames():
-    from intertwine.potentials.label import single_point
+    from intertwine.potentials.data.label import single_point
 
     frames = [single_point(hydrogen(length).atoms) for length in (0.7, 0.8)]
     numbers = summarise(hydrogen(), "test", frames)

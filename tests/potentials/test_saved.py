@@ -9,11 +9,11 @@ from ase.build import molecule
 from lennard_jones import argon
 from safetensors.torch import load_file, save_file
 
-from intertwine.potentials.neighbors import connect
-from intertwine.potentials.potential import Potential
-from intertwine.potentials.products import CONTRACTIONS, EDGE_PRODUCTS
-from intertwine.potentials.readers import from_atoms
-from intertwine.potentials.saved import build_potential, load, save_potential
+from intertwine.potentials.data.readers import from_atoms
+from intertwine.potentials.models.potential import Potential
+from intertwine.potentials.models.products import CONTRACTIONS, EDGE_PRODUCTS
+from intertwine.potentials.models.saved import build_potential, load, save_potential
+from intertwine.potentials.structures.neighbors import connect
 from intertwine.training.checkpoint import TENSORS, VALUES, CheckpointError, write_checkpoint
 from intertwine.training.weights import weights
 

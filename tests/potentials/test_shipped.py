@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from intertwine.potentials.label import single_point
-from intertwine.potentials.readers import read, to_atoms
+from intertwine.potentials.data.label import single_point
+from intertwine.potentials.data.readers import read, to_atoms
 
 FOLDER = Path(str(files("intertwine.potentials") / "shipped"))
 PATH = FOLDER / "3bpa_gfn2.extxyz.xz"

@@ -10,11 +10,11 @@ from ase.build import bulk, molecule
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intertwine.potentials.batching import collate
-from intertwine.potentials.graph import GraphError
-from intertwine.potentials.lattice import complete, plane_spacing
-from intertwine.potentials.readers import from_atoms
-from intertwine.potentials.soundness import CLOSEST, THINNEST, check, check_species
+from intertwine.potentials.data.readers import from_atoms
+from intertwine.potentials.structures.batching import collate
+from intertwine.potentials.structures.graph import GraphError
+from intertwine.potentials.structures.lattice import complete, plane_spacing
+from intertwine.potentials.structures.soundness import CLOSEST, THINNEST, check, check_species
 
 
 def shortest_distance(atoms: Atoms) -> float:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from formats import crystal, water
 
-from intertwine.potentials.copies import find_copies
-from intertwine.potentials.graph import Graph, GraphError
-from intertwine.potentials.readers import from_atoms
-from intertwine.potentials.split_frames import split_frames
+from intertwine.potentials.data.copies import find_copies
+from intertwine.potentials.data.readers import from_atoms
+from intertwine.potentials.data.split_frames import split_frames
+from intertwine.potentials.structures.graph import Graph, GraphError
 
 
 def frames(count: int = 40) -> list[Graph]:

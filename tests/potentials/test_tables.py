@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from intertwine.potentials.comparison import Comparison
-from intertwine.potentials.set_result import SetResult, together
-from intertwine.potentials.tables import as_json, csv_text
+from intertwine.potentials.judging.set_result import SetResult, together
+from intertwine.potentials.judging.tables import as_json, csv_text
+from intertwine.potentials.models.comparison import Comparison
 
 
 def results() -> list[SetResult]:

@@ -3,11 +3,11 @@ import torch
 from ase.build import molecule
 
 from intertwine.nn.radial import RadialMLP
-from intertwine.potentials.mace import MACE
-from intertwine.potentials.neighbors import connect
-from intertwine.potentials.potential import Potential
-from intertwine.potentials.readers import from_atoms
-from intertwine.potentials.tabulate import tables_of, tabulate
+from intertwine.potentials.data.readers import from_atoms
+from intertwine.potentials.models.mace import MACE
+from intertwine.potentials.models.potential import Potential
+from intertwine.potentials.models.tabulate import tables_of, tabulate
+from intertwine.potentials.structures.neighbors import connect
 
 REFERENCES = {1: -13.6, 6: -1030.0, 8: -2041.8}
 

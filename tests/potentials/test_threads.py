@@ -10,11 +10,11 @@ from ase import Atoms
 from ase.build import bulk
 from lennard_jones import argon
 
-from intertwine.potentials.calculator import Calculator
-from intertwine.potentials.neighbors import connect
-from intertwine.potentials.potential import Potential
-from intertwine.potentials.readers import from_atoms
-from intertwine.potentials.saved import build_potential, load, save_potential
+from intertwine.potentials.data.readers import from_atoms
+from intertwine.potentials.models.potential import Potential
+from intertwine.potentials.models.saved import build_potential, load, save_potential
+from intertwine.potentials.simulation.calculator import Calculator
+from intertwine.potentials.structures.neighbors import connect
 
 THREADS = 8
 

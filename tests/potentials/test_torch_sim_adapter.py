@@ -7,13 +7,13 @@ from ase.build import bulk
 from ase.cluster import Icosahedron
 from lennard_jones import argon
 
-from intertwine.potentials.calculator import Calculator
-from intertwine.potentials.graph import GraphError
-from intertwine.potentials.relax import relax
-from intertwine.potentials.saved import build_potential
+from intertwine.potentials.models.saved import build_potential
+from intertwine.potentials.simulation.calculator import Calculator
+from intertwine.potentials.simulation.relax import relax
+from intertwine.potentials.structures.graph import GraphError
 
 torch_sim = pytest.importorskip("torch_sim")
-from intertwine.potentials.torch_sim_adapter import TorchSimModel  # noqa: E402  needs torch-sim
+from intertwine.potentials.engines.torch_sim_adapter import TorchSimModel  # noqa: E402  needs torch-sim
 
 CHOICES = {"species": [8, 12], "cutoff": 3.5, "channels": 2, "layers": 1, "radial_hidden": [4]}
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from formats import crystal
 
-from intertwine.potentials.graph import GraphError
-from intertwine.potentials.readers import from_atoms
-from intertwine.potentials.units import Units
+from intertwine.potentials.data.readers import from_atoms
+from intertwine.potentials.structures.graph import GraphError
+from intertwine.potentials.structures.units import Units
 
 
 def test_all_labels_scale_together():

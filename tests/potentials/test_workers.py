@@ -5,8 +5,8 @@ import os
 import pytest
 import torch
 
-from intertwine.potentials.graph import GraphError
-from intertwine.potentials.workers import core_count, run_in_processes
+from intertwine.potentials.data.workers import core_count, run_in_processes
+from intertwine.potentials.structures.graph import GraphError
 
 
 def squared(number: int, report) -> tuple[int, int, str | None]:

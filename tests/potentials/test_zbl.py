@@ -6,13 +6,13 @@ import torch
 from ase import Atoms
 from ase.data import covalent_radii
 
-from intertwine.potentials.contract import PROPERTIES, check_potential
-from intertwine.potentials.neighbors import connect
-from intertwine.potentials.potential import Potential
-from intertwine.potentials.readers import from_atoms
-from intertwine.potentials.saved import build_potential, load, save_potential
-from intertwine.potentials.soundness import CLOSEST
-from intertwine.potentials.zbl import ZBL, WithRepulsion
+from intertwine.potentials.data.readers import from_atoms
+from intertwine.potentials.models.contract import PROPERTIES, check_potential
+from intertwine.potentials.models.potential import Potential
+from intertwine.potentials.models.saved import build_potential, load, save_potential
+from intertwine.potentials.models.zbl import ZBL, WithRepulsion
+from intertwine.potentials.structures.neighbors import connect
+from intertwine.potentials.structures.soundness import CLOSEST
 
 SPECIES, CUTOFF = (1, 6, 79), 3.0
 REFERENCES = dict.fromkeys(SPECIES, 0.0)

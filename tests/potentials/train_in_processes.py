@@ -16,10 +16,10 @@ import torch
 from ase import Atoms
 from lennard_jones import argon
 
-from intertwine.potentials.fit import new_potential, train_potential
-from intertwine.potentials.graph import Graph
-from intertwine.potentials.neighbors import connect
-from intertwine.potentials.readers import from_atoms
+from intertwine.potentials.data.readers import from_atoms
+from intertwine.potentials.fitting.fit import new_potential, train_potential
+from intertwine.potentials.structures.graph import Graph
+from intertwine.potentials.structures.neighbors import connect
 from intertwine.training import loop
 from intertwine.training.checkpoint import read_checkpoint, write_checkpoint
 from intertwine.training.plan import TrainingPlan

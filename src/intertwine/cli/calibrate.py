@@ -28,12 +28,12 @@ def calibrate(
     """
     from intertwine.cli.bar import bar
     from intertwine.cli.structures import open_potential
-    from intertwine.potentials.committee import calibrated
-    from intertwine.potentials.last_layer import fit_last_layer
-    from intertwine.potentials.mean_model import MeanModel
-    from intertwine.potentials.readers import read
-    from intertwine.potentials.recalled_data import recall_data
-    from intertwine.potentials.saved_uncertainty import save_uncertainty
+    from intertwine.potentials.data.readers import read
+    from intertwine.potentials.fitting.recalled_data import recall_data
+    from intertwine.potentials.judging.committee import calibrated
+    from intertwine.potentials.judging.last_layer import fit_last_layer
+    from intertwine.potentials.judging.saved_uncertainty import save_uncertainty
+    from intertwine.potentials.models.mean_model import MeanModel
 
     model = open_potential(potential, device)
     joined = isinstance(model.model, MeanModel)

@@ -13,8 +13,8 @@ def committee(
     out: Annotated[Path, typer.Option(help="The folder to write; every verb takes it as a potential.")],
 ) -> None:
     """Join potentials of the same elements and cutoff: their mean predicts, their spread tells how sure it is."""
-    from intertwine.potentials.mean_model import mean_potential
-    from intertwine.potentials.saved import load, save_potential
+    from intertwine.potentials.models.mean_model import mean_potential
+    from intertwine.potentials.models.saved import load, save_potential
 
     same = {path.resolve() for path in potentials}
     if len(same) < max(2, len(potentials)):

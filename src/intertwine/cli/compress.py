@@ -30,9 +30,9 @@ def compress(
 ) -> None:
     """Make a trained potential smaller: one fitted matrix in place of each radial network, all else as it was."""
     from intertwine.cli.structures import choose_device
-    from intertwine.potentials.compress import compress as compress_radial
-    from intertwine.potentials.readers import read
-    from intertwine.potentials.saved import load, save_potential
+    from intertwine.potentials.data.readers import read
+    from intertwine.potentials.models.compress import compress as compress_radial
+    from intertwine.potentials.models.saved import load, save_potential
 
     if out.exists():
         raise CannotRun(f"{out}: is there already; choose another folder, the potential goes into a new one.")
@@ -67,8 +67,8 @@ def show_errors(before: Any, after: Any, graphs: Any, *, quiet: bool) -> None:
 
     from intertwine.cli.bar import bar
     from intertwine.cli.evaluate import empty_table
-    from intertwine.potentials.evaluate import evaluate
-    from intertwine.potentials.set_result import UNITS
+    from intertwine.potentials.judging.evaluate import evaluate
+    from intertwine.potentials.judging.set_result import UNITS
 
     with bar(quiet=quiet) as show:
         old, new = (

@@ -31,8 +31,8 @@ def mace(
     A model file is a pickle, which only the environment of MACE can open: give it in place of EXPORTED to see the
     command that exports it there.
     """
-    from intertwine.potentials.convert_mace import convert_mace
-    from intertwine.potentials.saved import save_potential
+    from intertwine.potentials.engines.convert_mace import convert_mace
+    from intertwine.potentials.models.saved import save_potential
 
     found = convert_mace(exported, head=head, elements=None if elements is None else _numbers(elements))
     save_potential(out, found.potential, notes={"converted from": str(exported), "head": head})

@@ -27,8 +27,8 @@ def check(
 ) -> None:
     """Look at every frame: labels, units, signs, outliers, copies, leaks. Exit code 3 if there are errors."""
     from intertwine.cli.bar import bar
-    from intertwine.potentials.doctor import examine
-    from intertwine.potentials.label_keys import LabelKeys
+    from intertwine.potentials.data.doctor import examine
+    from intertwine.potentials.data.label_keys import LabelKeys
 
     keys = LabelKeys(energy_key, forces_key, stress_key, group_key)
     with bar(quiet=quiet) as show:

@@ -27,8 +27,8 @@ def convert(
     compress: Annotated[bool, typer.Option("--compress", help="Pack an .h5 file with gzip.")] = False,
 ) -> None:
     """Read files and write them as one: labels energy, forces, stress and config_type, in eV and Angstrom."""
-    from intertwine.potentials.readers import read, require_writable, write
-    from intertwine.potentials.units import Units
+    from intertwine.potentials.data.readers import read, require_writable, write
+    from intertwine.potentials.structures.units import Units
 
     chosen = _slice(frames)
     require_writable(out)

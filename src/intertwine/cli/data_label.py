@@ -32,12 +32,12 @@ def label(
     with bar(quiet=quiet) as show:
         try:
             if frames is not None:
-                from intertwine.potentials.label import label_frames
+                from intertwine.potentials.data.label import label_frames
 
                 labelled = label_frames(frames, out, charge=charge, workers=workers, progress=show)
                 lines = [f"{len(labelled)} frames labelled"]
             else:
-                from intertwine.potentials.sample import label_molecule
+                from intertwine.potentials.data.sample import label_molecule
 
                 sets = label_molecule(
                     smiles or "", out, temperatures=temperature or (300.0, 600.0, 1200.0), train_frames=train_frames,

@@ -25,6 +25,6 @@ def write_json(path: Path, content: Any) -> None:
     """Write a file that another program reads."""
     import json
 
-    from intertwine.potentials.textfile import write_text
+    from intertwine.potentials.structures.textfile import write_text
 
     write_text(path, json.dumps(content, indent=1) + "\n")

@@ -28,8 +28,8 @@ def split(
     seed: Seed = 0,
 ) -> None:
     """Split frames at random, in equal shares of every group; a structure that occurs twice stays in one part."""
-    from intertwine.potentials.readers import read, require_writable, write
-    from intertwine.potentials.split_frames import split_frames
+    from intertwine.potentials.data.readers import read, require_writable, write
+    from intertwine.potentials.data.split_frames import split_frames
 
     outs = [path for path in (train, valid, test) if path is not None]
     if len(outs) < 2 or len(set(outs)) < len(outs):

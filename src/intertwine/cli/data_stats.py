@@ -30,8 +30,8 @@ def stats(
     plot: Annotated[Path | None, typer.Option(help="Draw histograms into this .png file.")] = None,
 ) -> None:
     """Frames, atoms, elements, energies, forces, stresses, neighbours and volumes, for each set and in all."""
-    from intertwine.potentials.data_stats import measure_data, plot_data
-    from intertwine.potentials.readers import read
+    from intertwine.potentials.data.data_stats import measure_data, plot_data
+    from intertwine.potentials.data.readers import read
 
     graphs = [
         graph

@@ -46,12 +46,12 @@ def evaluate(
 
     from intertwine.cli.bar import bar
     from intertwine.cli.structures import open_potential
-    from intertwine.potentials.evaluate import compare
-    from intertwine.potentials.labelled_frames import require_extxyz, write_predictions
-    from intertwine.potentials.readers import read
-    from intertwine.potentials.saved_uncertainty import load_uncertainty
-    from intertwine.potentials.tables import as_json, csv_text
-    from intertwine.potentials.textfile import write_text
+    from intertwine.potentials.data.readers import read
+    from intertwine.potentials.judging.evaluate import compare
+    from intertwine.potentials.judging.labelled_frames import require_extxyz, write_predictions
+    from intertwine.potentials.judging.saved_uncertainty import load_uncertainty
+    from intertwine.potentials.judging.tables import as_json, csv_text
+    from intertwine.potentials.structures.textfile import write_text
 
     for path in (json_file, csv_file, report, predictions):
         require_folder(path)
@@ -89,8 +89,8 @@ def evaluate(
     if predictions is not None:
         write_predictions(predictions, found.structures, found.predicted, found.deviations)
     if report is not None:
-        from intertwine.potentials.page.page import write_report
-        from intertwine.potentials.run_report import evaluation_report
+        from intertwine.potentials.judging.page.page import write_report
+        from intertwine.potentials.judging.run_report import evaluation_report
 
         title = f"{'/'.join(potential.absolute().parts[-2:])} on {', '.join(path.name for path in data)}"
         configuration = {"potential": potential, "data": [str(path) for path in data]}
@@ -100,8 +100,8 @@ def evaluate(
 
 def divide(way: str, graphs: Sequence[Any], data: Sequence[Path]) -> list[str]:
     """The name of the set of each structure."""
-    from intertwine.potentials.grouping import by_file, by_group, by_temperature
-    from intertwine.potentials.readers import read
+    from intertwine.potentials.data.readers import read
+    from intertwine.potentials.structures.grouping import by_file, by_group, by_temperature
 
     ways = {"group": by_group, "file": by_file, "temperature": by_temperature}
     if way in ways:
@@ -157,7 +157,7 @@ def empty_table(title: str) -> Any:
 
 def cells(errors: Any) -> list[str]:
     """The numbers of a row."""
-    from intertwine.potentials.report import plain
+    from intertwine.potentials.judging.report import plain
 
     values = [plain(value) for value in (errors.rmse, errors.mae, errors.q95, errors.max)]
     fit = "-" if errors.r2 is None else f"{errors.r2:.4f}"
@@ -167,7 +167,7 @@ def cells(errors: Any) -> list[str]:
 
 def element_table(results: Sequence[Any]) -> Any:
     """RMSE of the forces on each element, a row a set."""
-    from intertwine.potentials.report import plain
+    from intertwine.potentials.judging.report import plain
 
     elements = list(dict.fromkeys(element for result in results for element in result.element_errors))
     table = empty_table("force RMSE by element, meV/A")
@@ -181,7 +181,7 @@ def element_table(results: Sequence[Any]) -> Any:
 
 def calibration_table(results: Sequence[Any]) -> Any:
     """Whether deviations tell the truth, a row for each quantity of each set."""
-    from intertwine.potentials.report import plain
+    from intertwine.potentials.judging.report import plain
 
     table = empty_table("predicted deviations; a Gaussian has 68 % within 1 and 95 % within 2")
     for name in ("of", "within 1", "within 2", "error /\ndeviation", "area", "rank"):

@@ -43,7 +43,7 @@ def export(
     from intertwine.cli.bar import bar
     from intertwine.cli.boundary import CannotRun
     from intertwine.cli.structures import open_potential
-    from intertwine.potentials.readers import read
+    from intertwine.potentials.data.readers import read
 
     ending = ".pt" if format == ExportFormat.metatomic else ".pt2"
     if out.suffix != ending:
@@ -61,12 +61,12 @@ def export(
 
 def _writer(format: ExportFormat, portable: bool) -> Callable[..., Any]:
     from intertwine.cli.boundary import CannotRun
-    from intertwine.potentials.export import export_potential
+    from intertwine.potentials.engines.export import export_potential
 
     if format != ExportFormat.metatomic:
         return partial(export_potential, format=format.value, portable=portable)
     try:
-        from intertwine.potentials.metatomic_export import export_metatomic
+        from intertwine.potentials.engines.metatomic_export import export_metatomic
     except ImportError as error:
         raise CannotRun(str(error)) from error
     return export_metatomic

@@ -49,8 +49,8 @@ def finetune(
     """Train a potential on new frames: energies of atoms fitted anew, a lower learning rate, old data replayed."""
     if config is None and data is None and not any(each.startswith("data.train=") for each in settings or ()):
         raise CannotRun("finetune needs --train FILE, or a CONFIG file with data.train.")
-    from intertwine.potentials.config import FinetuneConfig
-    from intertwine.potentials.finetune import finetune_potential
+    from intertwine.potentials.fitting.config import FinetuneConfig
+    from intertwine.potentials.fitting.finetune import finetune_potential
     from intertwine.training.progress import make_progress
 
     flags = {

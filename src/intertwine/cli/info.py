@@ -14,7 +14,7 @@ def info(
     """Say what a path holds: potential, committee, checkpoint, run, exported package or data, and verify it."""
     import json
 
-    from intertwine.potentials.info import describe
+    from intertwine.potentials.judging.info import describe
 
     found = describe(path)
     if as_json:

@@ -84,7 +84,7 @@ def md(
     from intertwine.cli.bar import bar
     from intertwine.cli.boundary import CannotRun
     from intertwine.cli.structures import open_frame, open_potential
-    from intertwine.potentials.md import simulate
+    from intertwine.potentials.simulation.md import simulate
 
     if final_temperature is not None and ensemble == EnsembleName.nve:
         raise CannotRun("--final-temperature needs a bath: choose --ensemble nvt or npt.")
@@ -106,7 +106,7 @@ def md(
     model, graph = open_potential(potential, device, tabulated=tabulate), open_frame(structure, frame)
     estimator = None
     if max_uncertainty is not None:
-        from intertwine.potentials.saved_uncertainty import load_uncertainty
+        from intertwine.potentials.judging.saved_uncertainty import load_uncertainty
 
         estimator = load_uncertainty(potential, model)
     with bar(quiet=quiet) as show:
@@ -137,9 +137,9 @@ def _run_all(
 ) -> None:
     from intertwine.cli.bar import bar
     from intertwine.cli.structures import open_potential
-    from intertwine.potentials.fleet import run_fleet
-    from intertwine.potentials.fleet_tasks import fingerprint, prepare_md
-    from intertwine.potentials.readers import read
+    from intertwine.potentials.data.readers import read
+    from intertwine.potentials.simulation.fleet import run_fleet
+    from intertwine.potentials.simulation.fleet_tasks import fingerprint, prepare_md
 
     open_potential(potential, "cpu", tabulated=tabulated)
     count = len(read(structures))

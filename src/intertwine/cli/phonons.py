@@ -20,8 +20,8 @@ def phonons(
 ) -> None:
     """Phonon bands, density of states and thermal properties of a relaxed crystal."""
     from intertwine.cli.structures import open_frame, open_potential
-    from intertwine.potentials.phonons import phonons as phonons_of
-    from intertwine.potentials.phonons import write_phonons
+    from intertwine.potentials.simulation.phonons import phonons as phonons_of
+    from intertwine.potentials.simulation.phonons import write_phonons
 
     repeats, points = _three(supercell, "--supercell"), _three(mesh, "--mesh")
     model, graph = open_potential(potential, device), open_frame(structure, frame)

@@ -65,8 +65,8 @@ def relax(
     from intertwine.cli.bar import bar
     from intertwine.cli.boundary import CannotRun
     from intertwine.cli.structures import open_frame, open_potential
-    from intertwine.potentials.relax import relax as relax_structure
-    from intertwine.potentials.trajectory import TrajectoryFile
+    from intertwine.potentials.simulation.relax import relax as relax_structure
+    from intertwine.potentials.simulation.trajectory import TrajectoryFile
 
     choices: dict[str, Any] = {"fmax": fmax, "steps": steps, "cell": cell.value, "pressure": pressure * GPa}
     if every:
@@ -99,9 +99,9 @@ def _relax_all(
 
     from intertwine.cli.bar import bar
     from intertwine.cli.structures import open_potential
-    from intertwine.potentials.batched_relax import relax_all
-    from intertwine.potentials.readers import read
-    from intertwine.potentials.trajectory import TrajectoryFile
+    from intertwine.potentials.data.readers import read
+    from intertwine.potentials.simulation.batched_relax import relax_all
+    from intertwine.potentials.simulation.trajectory import TrajectoryFile
 
     model, graphs = open_potential(potential, device, tabulated=tabulated), read(structures)
     with TrajectoryFile(out) as file, bar(quiet=quiet) as show:
@@ -130,10 +130,10 @@ def _relax_fleet(
 ) -> None:
     from intertwine.cli.bar import bar
     from intertwine.cli.structures import open_potential
-    from intertwine.potentials.fleet import run_fleet
-    from intertwine.potentials.fleet_tasks import fingerprint, prepare_relax
-    from intertwine.potentials.readers import read, require_writable
-    from intertwine.potentials.textfile import write_text
+    from intertwine.potentials.data.readers import read, require_writable
+    from intertwine.potentials.simulation.fleet import run_fleet
+    from intertwine.potentials.simulation.fleet_tasks import fingerprint, prepare_relax
+    from intertwine.potentials.structures.textfile import write_text
 
     require_writable(out)
     open_potential(potential, "cpu", tabulated=tabulated)

@@ -22,9 +22,9 @@ def report(
     """Write a self-contained HTML page: learning curves, and errors on the data that are given."""
     from intertwine.cli.bar import bar
     from intertwine.cli.structures import choose_device
-    from intertwine.potentials.page.page import write_report
-    from intertwine.potentials.readers import read
-    from intertwine.potentials.run_report import run_report
+    from intertwine.potentials.data.readers import read
+    from intertwine.potentials.judging.page.page import write_report
+    from intertwine.potentials.judging.run_report import run_report
 
     graphs = [
         graph

@@ -8,11 +8,11 @@ from intertwine.cli.boundary import CannotRun
 
 def open_potential(folder: Path, device: str, *, tabulated: bool = False, head: str | None = None) -> Any:
     """The potential of a folder, on a device that is really there; or that of an exported package, on its own."""
-    from intertwine.potentials.saved import load
-    from intertwine.potentials.tabulate import tabulate
+    from intertwine.potentials.models.saved import load
+    from intertwine.potentials.models.tabulate import tabulate
 
     if folder.suffix == ".pt2":
-        from intertwine.potentials.exported import load_exported
+        from intertwine.potentials.engines.exported import load_exported
 
         return load_exported(folder)
     potential = load(folder, head=head, device=choose_device(device))
@@ -43,7 +43,7 @@ def choose_device(name: str) -> str:
 
 def open_frame(path: Path, frame: int) -> Any:
     """One frame of a file as a graph without labels that could disturb."""
-    from intertwine.potentials.readers import read
+    from intertwine.potentials.data.readers import read
 
     graphs = read(path)
     if not -len(graphs) <= frame < len(graphs):

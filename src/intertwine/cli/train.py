@@ -48,7 +48,7 @@ def train(
 ) -> None:
     """Train a potential as a configuration file says, as flags say, or both: a flag goes before the file."""
     if example:
-        from intertwine.potentials.config_file import example as text
+        from intertwine.potentials.fitting.config_file import example as text
 
         typer.echo(text(), nl=False)
         return
@@ -57,8 +57,8 @@ def train(
             "train needs a CONFIG file or --train FILE. `intertwine train --example > config.yaml` writes a file to "
             "start from."
         )
-    from intertwine.potentials.config import FitConfig
-    from intertwine.potentials.training_run import fit_potential
+    from intertwine.potentials.fitting.config import FitConfig
+    from intertwine.potentials.fitting.training_run import fit_potential
     from intertwine.training.progress import make_progress
 
     flags = {
@@ -83,7 +83,7 @@ def train(
 def compose(schema: Any, config: Path | None, flags: dict[str, Any], settings: list[str]) -> Any:
     """The configuration of a file, flags ("--name place") and settings ("place=value"), on a device that is there."""
     from intertwine.cli.structures import choose_device
-    from intertwine.potentials.config_file import Change, compose_config, read_change
+    from intertwine.potentials.fitting.config_file import Change, compose_config, read_change
 
     changes = [
         Change(tuple(place.split(".")), value, f"{flag} {value}")

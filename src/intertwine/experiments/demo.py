@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 
 from intertwine.experiments.machine import library_versions, this_machine
-from intertwine.potentials.evaluate import evaluate
-from intertwine.potentials.fit import hold_out, new_potential, ready, reference_frames, train_potential
-from intertwine.potentials.graph import Graph
-from intertwine.potentials.md import Dynamics, simulate
-from intertwine.potentials.objective import LossWeights
-from intertwine.potentials.page.page import write_report
-from intertwine.potentials.potential import Potential
-from intertwine.potentials.readers import read
-from intertwine.potentials.relax import Relaxation, relax
-from intertwine.potentials.report import Report, Structure
-from intertwine.potentials.saved import save_potential
-from intertwine.potentials.set_result import SetResult
+from intertwine.potentials.data.readers import read
+from intertwine.potentials.fitting.fit import hold_out, new_potential, ready, reference_frames, train_potential
+from intertwine.potentials.fitting.objective import LossWeights
+from intertwine.potentials.judging.evaluate import evaluate
+from intertwine.potentials.judging.page.page import write_report
+from intertwine.potentials.judging.report import Report, Structure
+from intertwine.potentials.judging.set_result import SetResult
+from intertwine.potentials.models.potential import Potential
+from intertwine.potentials.models.saved import save_potential
+from intertwine.potentials.simulation.md import Dynamics, simulate
+from intertwine.potentials.simulation.relax import Relaxation, relax
+from intertwine.potentials.structures.graph import Graph
 from intertwine.training.history import History
 from intertwine.training.plan import TrainingPlan
 from intertwine.training.progress import Progress

@@ -17,14 +17,14 @@ from intertwine.experiments.facet_relaxation import Cells
 from intertwine.experiments.outcome import Measured
 from intertwine.experiments.step_report import StepReport
 from intertwine.experiments.timing import in_turns, quartiles
-from intertwine.potentials.batching import collate
-from intertwine.potentials.compress import Compressed, compress
-from intertwine.potentials.evaluate import evaluate
-from intertwine.potentials.fit import hold_out, new_potential, ready, reference_frames, train_potential
-from intertwine.potentials.models import ModelName
-from intertwine.potentials.objective import LossWeights, make_objective
-from intertwine.potentials.potential import Potential
-from intertwine.potentials.workers import core_count, run_in_processes
+from intertwine.potentials.data.workers import core_count, run_in_processes
+from intertwine.potentials.fitting.fit import hold_out, new_potential, ready, reference_frames, train_potential
+from intertwine.potentials.fitting.objective import LossWeights, make_objective
+from intertwine.potentials.judging.evaluate import evaluate
+from intertwine.potentials.models.compress import Compressed, compress
+from intertwine.potentials.models.models import ModelName
+from intertwine.potentials.models.potential import Potential
+from intertwine.potentials.structures.batching import collate
 from intertwine.training.plan import TrainingPlan
 
 CLAIM = (

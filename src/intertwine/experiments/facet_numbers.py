@@ -8,7 +8,7 @@ from intertwine.experiments.outcome import Column, Number, Row, Table
 from intertwine.experiments.three_bpa import TEMPERATURES
 from intertwine.experiments.timing import Quartiles
 from intertwine.experiments.verdict import Finding, Verdict, stays_below, together
-from intertwine.potentials.models import ModelName
+from intertwine.potentials.models.models import ModelName
 
 OURS, PAPER = "this run", "Miklaucic et al. 2025"
 LEAST_R2, LEAST_SAVING, UNCHANGED = 0.99, 0.2, 1.02

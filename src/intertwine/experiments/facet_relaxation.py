@@ -26,9 +26,9 @@ from intertwine.experiments.bench.row import Side
 from intertwine.experiments.experiment import Stage
 from intertwine.experiments.outcome import Column, Number, Row, Table
 from intertwine.experiments.verdict import Finding, Verdict, stays_below
-from intertwine.potentials.calculator import Calculator
-from intertwine.potentials.convert_mace import convert_mace
-from intertwine.potentials.tabulate import tabulate
+from intertwine.potentials.engines.convert_mace import convert_mace
+from intertwine.potentials.models.tabulate import tabulate
+from intertwine.potentials.simulation.calculator import Calculator
 
 MACE, SAME, TABLES = "mace-torch", "the same weights here", "and radial tables"
 PEER = Side(MACE, environment="mace", script="mace_relax_worker.py")

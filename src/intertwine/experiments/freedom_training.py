@@ -15,9 +15,9 @@ from intertwine.experiments import three_bpa
 from intertwine.experiments.outcome import Column, Number, Row, Table
 from intertwine.experiments.timing import in_turns, quartiles, ratio
 from intertwine.o3.irreps import Irreps
-from intertwine.potentials.batching import collate
-from intertwine.potentials.fit import new_potential, reference_frames
-from intertwine.potentials.objective import LossWeights, make_objective
+from intertwine.potentials.fitting.fit import new_potential, reference_frames
+from intertwine.potentials.fitting.objective import LossWeights, make_objective
+from intertwine.potentials.structures.batching import collate
 from intertwine.tensor_products.kernels.library import using
 from intertwine.tensor_products.sphere.gaunt import Gaunt
 from intertwine.tensor_products.sphere.gaunt_contraction import GauntContraction

@@ -22,11 +22,11 @@ from intertwine.experiments.machine import PeakMemory
 from intertwine.experiments.outcome import Measured
 from intertwine.experiments.step_report import StepReport
 from intertwine.experiments.timing import ratio
-from intertwine.potentials.evaluate import evaluate
-from intertwine.potentials.fit import hold_out, new_potential, ready, reference_frames, train_potential
-from intertwine.potentials.objective import LossWeights
-from intertwine.potentials.products import ContractionName
-from intertwine.potentials.workers import core_count, run_in_processes
+from intertwine.potentials.data.workers import core_count, run_in_processes
+from intertwine.potentials.fitting.fit import hold_out, new_potential, ready, reference_frames, train_potential
+from intertwine.potentials.fitting.objective import LossWeights
+from intertwine.potentials.judging.evaluate import evaluate
+from intertwine.potentials.models.products import ContractionName
 from intertwine.training.plan import TrainingPlan
 
 CLAIM = (
@@ -158,7 +158,7 @@ def train_one(
         epoch_seconds=median(watch.epoch_seconds) if watch.epoch_seconds else None,
         peak=peak if watch.epoch_seconds else None,
         errors={result.name: result.metrics for result in results},
-        atoms=len(results[0].numbers) / len(results[0].energy),
+        atoms=sum(graph.node_count for graph in sets.tests) / len(sets.tests),
     )
 
 

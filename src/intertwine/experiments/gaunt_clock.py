@@ -13,10 +13,10 @@ from intertwine.experiments.experiment import Stage
 from intertwine.experiments.outcome import Column, Number, Row, Table
 from intertwine.experiments.timing import in_turns, quartiles, ratio
 from intertwine.o3.irreps import Irreps
-from intertwine.potentials.batching import collate
-from intertwine.potentials.fit import new_potential, reference_frames
-from intertwine.potentials.objective import LossWeights, make_objective
-from intertwine.potentials.products import CONTRACTIONS, ContractionName
+from intertwine.potentials.fitting.fit import new_potential, reference_frames
+from intertwine.potentials.fitting.objective import LossWeights, make_objective
+from intertwine.potentials.models.products import CONTRACTIONS, ContractionName
+from intertwine.potentials.structures.batching import collate
 
 SIZES = (2, 3, 4)
 """The paper's n: irreps of degree 0 .. n-1 in and out."""

@@ -17,8 +17,8 @@ from intertwine.nn.linear import Linear
 from intertwine.nn.mlp import MLP
 from intertwine.o3.irreps import Irreps
 from intertwine.o3.spherical_harmonics import spherical_harmonics
-from intertwine.potentials.products import EDGE_PRODUCTS, ContractionName, message_irreps
-from intertwine.potentials.workers import run_in_processes
+from intertwine.potentials.data.workers import run_in_processes
+from intertwine.potentials.models.products import EDGE_PRODUCTS, ContractionName, message_irreps
 from intertwine.tensor_products.convolution import Convolution
 from intertwine.training.loop import fit
 from intertwine.training.plan import TrainingPlan

@@ -8,7 +8,7 @@ from intertwine.experiments.outcome import Column, Number, Row, Table
 from intertwine.experiments.three_bpa import TEMPERATURES
 from intertwine.experiments.timing import Quartiles, ratio
 from intertwine.experiments.verdict import Finding, Verdict, stays_below, together
-from intertwine.potentials.products import ContractionName
+from intertwine.potentials.models.products import ContractionName
 
 TITLES: dict[ContractionName, str] = {
     "clebsch-gordan": "Clebsch-Gordan",

@@ -17,12 +17,12 @@ from intertwine.experiments.step_report import StepReport
 from intertwine.experiments.three_bpa import TEMPERATURES
 from intertwine.experiments.timing import in_turns, quartiles, ratio
 from intertwine.experiments.verdict import Finding, Verdict, stays_below
-from intertwine.potentials.batching import collate
-from intertwine.potentials.evaluate import evaluate
-from intertwine.potentials.fit import hold_out, new_potential, ready, reference_frames, train_potential
-from intertwine.potentials.objective import LossWeights, make_objective
-from intertwine.potentials.products import EdgeProductName
-from intertwine.potentials.workers import core_count, run_in_processes
+from intertwine.potentials.data.workers import core_count, run_in_processes
+from intertwine.potentials.fitting.fit import hold_out, new_potential, ready, reference_frames, train_potential
+from intertwine.potentials.fitting.objective import LossWeights, make_objective
+from intertwine.potentials.judging.evaluate import evaluate
+from intertwine.potentials.models.products import EdgeProductName
+from intertwine.potentials.structures.batching import collate
 from intertwine.tensor_products.kernels.library import using
 from intertwine.training.plan import TrainingPlan
 

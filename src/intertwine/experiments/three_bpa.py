@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
-from intertwine.potentials.graph import Graph, GraphError, one_line
-from intertwine.potentials.readers import read
+from intertwine.potentials.data.readers import read
+from intertwine.potentials.structures.graph import Graph, GraphError, one_line
 
 SHIPPED = Path(str(files("intertwine.potentials"))) / "shipped" / "3bpa_gfn2.extxyz.xz"
 TEMPERATURES = (300, 600, 1200)

@@ -5,10 +5,10 @@ from torch import Tensor
 
 from intertwine.experiments.bench.model_passes import Pass, Predict, model_passes
 from intertwine.experiments.bench.systems import CUTOFF, ELEMENTS
-from intertwine.potentials.graph import Graph
-from intertwine.potentials.potential import Potential
-from intertwine.potentials.saved import build_potential
-from intertwine.potentials.tabulate import tabulate
+from intertwine.potentials.models.potential import Potential
+from intertwine.potentials.models.saved import build_potential
+from intertwine.potentials.models.tabulate import tabulate
+from intertwine.potentials.structures.graph import Graph
 
 
 def potential(case: dict, inputs: dict[str, Tensor]) -> dict[str, Pass]:

@@ -4,10 +4,10 @@ import numpy as np
 from ase import Atoms
 from ase.build import molecule
 
-from intertwine.potentials.batching import collate
-from intertwine.potentials.graph import Graph
-from intertwine.potentials.neighbors import connect
-from intertwine.potentials.readers import from_atoms
+from intertwine.potentials.data.readers import from_atoms
+from intertwine.potentials.structures.batching import collate
+from intertwine.potentials.structures.graph import Graph
+from intertwine.potentials.structures.neighbors import connect
 
 CUTOFF = 5.0
 ELEMENTS = (1, 6, 7, 8)

@@ -1,0 +1,1 @@
+"""Labelled structures from files and to files, and what is wrong with them."""

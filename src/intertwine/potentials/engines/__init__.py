@@ -1,0 +1,1 @@
+"""Potentials for other programs, and those of other programs as ours."""

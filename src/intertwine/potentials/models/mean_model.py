@@ -1,0 +1,89 @@
+"""The mean of several energy models as one model; E(3) acts on every member alike."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from intertwine.potentials.models.potential import Potential
+
+
+class MeanModel(nn.Module):
+    r"""An `EnergyModel` whose energy is the mean of those of its members, in eV.
+
+        energy = 1/M  sum over m of  scale_m model_m(...)
+
+    The reference energies and shifts of the members are no part of it: the potential around it takes their means.
+    `mean_potential` makes that potential. Forces are exact derivatives of the mean, at the cost of all members.
+
+    Args:
+        members: potentials of the same species, in the same order, with the same cutoff and dtype.
+
+    Raises:
+        ValueError: fewer than two members, or members that differ in one of these.
+
+    Shapes: as `EnergyModel`.
+    """
+
+    def __init__(self, members: Sequence[Potential]):
+        super().__init__()
+        if len(members) < 2:
+            raise ValueError(f"committee: expected at least two potentials, came {len(members)}.")
+        first = members[0]
+        for index, member in enumerate(members[1:], start=1):
+            for name in ("species", "cutoff", "dtype"):
+                mine, other = getattr(member, name), getattr(first, name)
+                if mine != other:
+                    raise ValueError(
+                        f"committee: the {name} of potential {index} is {mine}, of potential 0 {other}; members must "
+                        "agree on it. Train them on the same elements with one cutoff."
+                    )
+        self.members = nn.ModuleList(members)
+        self.species, self.cutoff = first.species, first.cutoff
+
+    @property
+    def potentials(self) -> list[Potential]:
+        """The members."""
+        return [member for member in self.members if isinstance(member, Potential)]
+
+    def forward(
+        self,
+        element: Int[Tensor, "node"],
+        vectors: Float[Tensor, "edge 3"],
+        senders: Int[Tensor, "edge"],
+        receivers: Int[Tensor, "edge"],
+    ) -> Float[Tensor, "node"]:
+        """Energy of every atom."""
+        energies = [member.scale * member.model(element, vectors, senders, receivers) for member in self.potentials]
+        return torch.stack(energies).mean(dim=0)
+
+
+def mean_potential(members: Sequence[Potential]) -> Potential:
+    """One potential whose energy, forces and stress are the means of those of its members; it can be saved.
+
+    Raises:
+        ValueError: as `MeanModel`.
+
+    Example:
+        >>> from intertwine.potentials.models.saved import build_potential
+        >>> choices = {"species": [1, 8], "cutoff": 4.0, "channels": 2}
+        >>> members = [build_potential("nequip", choices, {1: -13.6, 8: -2041.8}, seed=seed) for seed in (1, 2)]
+        >>> mean_potential(members).species
+        (1, 8)
+    """
+    model = MeanModel(members)
+    references = {
+        number: sum(member.reference_energies[number] for member in members) / len(members) for number in model.species
+    }
+    mean = Potential(model, references, shift=sum(member.shift for member in members) / len(members))
+    if all(member.recipe is not None for member in members):
+        mean.recipe = {"model": "committee", "hyperparameters": {"members": [described(member) for member in members]}}
+    return mean
+
+
+def described(member: Potential) -> dict:
+    """All but the weights of a potential as JSON values."""
+    assert member.recipe is not None
+    references = {str(number): energy for number, energy in member.reference_energies.items()}
+    return {**member.recipe, "reference_energies": references, "scale": member.scale, "shift": member.shift}

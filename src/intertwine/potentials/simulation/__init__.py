@@ -1,0 +1,1 @@
+"""What is done with a potential: dynamics, relaxation, phonons, one structure or thousands."""

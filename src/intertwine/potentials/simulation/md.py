@@ -1,0 +1,301 @@
+"""Molecular dynamics at constant energy, temperature or pressure; E(3) acts on positions and momenta."""
+
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from ase import Atoms, units
+from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary, ZeroRotation
+from jaxtyping import Float
+
+from intertwine.potentials.data.hdf5_trajectory import Hdf5Trajectory
+from intertwine.potentials.judging.report import EnergyTrace
+from intertwine.potentials.models.potential import Potential
+from intertwine.potentials.models.uncertainty import Estimator
+from intertwine.potentials.simulation.calculator import Calculator
+from intertwine.potentials.simulation.ensembles import NVE, Ensemble, Langevin
+from intertwine.potentials.simulation.nose_hoover import NoseHoover
+from intertwine.potentials.simulation.npt import NPT
+from intertwine.potentials.simulation.particles import Particles
+from intertwine.potentials.simulation.restart import Progressed, Restart, digest
+from intertwine.potentials.simulation.trajectory import TrajectoryFile, bare, open_trajectory
+from intertwine.potentials.structures.graph import Graph, GraphError
+from intertwine.training.interruption import Interrupted, stop_requests
+from intertwine.training.loop import NumericalError
+
+Progress = Callable[[str, int, int], None]
+"""Called with a line of text, the steps done and the steps in all."""
+FRAMES_KEPT = 1000
+"""Most frames that a run keeps in memory; beyond it every other one is let go."""
+COLUMNS = 5
+"""Of a record: time, potential, kinetic, temperature, bath."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dynamics:
+    """One run: its last structure, the energies along it, and some frames to look at."""
+
+    atoms: Atoms
+    """The last structure with its momenta and calculator."""
+    trace: EnergyTrace
+    """Energies, eV/atom, and temperature at every recorded step, the start included."""
+    bath: Float[np.ndarray, "step"]
+    """Energy of thermostat and barostat, eV/atom: the sum of all three is conserved, but on a ramp. 0 in NVE."""
+    positions: Float[np.ndarray, "frame node 3"]
+    """Evenly spaced recorded frames since the start or restart, at most `FRAMES_KEPT`, Angstrom."""
+
+    @cached_property
+    def drift(self) -> float:
+        """Slope of the straight line through the conserved energy, meV/atom/ps: what a run gains or loses steadily."""
+        return 1000 * self._conserved.drift
+
+    @cached_property
+    def fluctuation(self) -> float:
+        """Root mean square of the conserved energy about that line, meV/atom: the ripple of a finite time step."""
+        return 1000 * self._conserved.spread
+
+    @cached_property
+    def _conserved(self) -> EnergyTrace:
+        return EnergyTrace(
+            self.trace.time, self.trace.potential + self.bath, self.trace.kinetic, self.trace.temperature
+        )
+
+
+def simulate(
+    potential: Potential,
+    structure: Graph | Atoms,
+    *,
+    steps: int,
+    timestep: float = 0.5,
+    temperature: float | None = 300.0,
+    final_temperature: float | None = None,
+    ensemble: Literal["nve", "nvt", "npt"] = "nve",
+    thermostat: Literal["langevin", "nose-hoover"] = "langevin",
+    friction: float = 0.01,
+    relaxation: float | None = None,
+    pressure: float = 0.0,
+    breathing: float | None = None,
+    seed: int = 0,
+    record_every: int = 10,
+    trajectory: Path | str | None = None,
+    restart: Path | str | None = None,
+    restart_every: int = 1000,
+    estimator: Estimator | None = None,
+    max_uncertainty: float | None = None,
+    progress: Progress | None = None,
+) -> Dynamics:
+    """Let the atoms move: at constant energy (velocity Verlet), in a bath (Langevin or Nose-Hoover), under pressure.
+
+    Starting velocities are drawn from the Maxwell-Boltzmann distribution at `temperature`, without motion of the whole;
+    a molecule does not rotate either. From a relaxed structure half of that energy becomes potential energy, so that an
+    NVE run settles near half the temperature. Temperatures count the degrees of freedom that can move: not those of the
+    whole where it rests for good. The structure that was given is not changed; atoms that `FixAtoms` holds stay.
+
+    A run with a `restart` folder writes its state there now and then. The same call continues it after a crash, and
+    every number from then on has the bits of a run that never stopped; with more `steps` it goes on further. Frames of
+    the trajectory that were written after the state are cut off first and come again.
+
+    Args:
+        steps: in all, those before a restart included.
+        timestep: fs. 0.5 suits structures with hydrogen; a drift that grows with it says that it is too long.
+        temperature: K. None keeps the momenta that the atoms have, for NVE.
+        final_temperature: K, for a bath that warms or cools evenly from `temperature` to it.
+        ensemble: "npt" lets the cell breathe with its shape fixed, always with Nose-Hoover chains.
+        thermostat: of "nvt".
+        friction: 1/fs, of the Langevin bath.
+        relaxation: time in which a Nose-Hoover chain reacts, fs; 100 time steps if None.
+        pressure: eV/A^3 (1 GPa is 0.00624).
+        breathing: time in which the volume reacts, fs; 1000 time steps if None.
+        seed: of the velocities and of the bath.
+        record_every: steps between records, of the trace and of the trajectory alike.
+        trajectory: an extended XYZ or HDF5 file (.h5) with positions, momenta, energy, forces, and time in fs.
+        restart: folder for the state; continued if it is there.
+        restart_every: steps between two states.
+        estimator: knows how sure the potential is, a `Committee` or a `LastLayer`.
+        max_uncertainty: stop at a record where the energy of an atom has a larger standard deviation, eV.
+
+    Raises:
+        GraphError: the structure cannot be computed with.
+        NumericalError: the run blew up: atoms collided or a number is not finite; or it grew too uncertain.
+        CheckpointError: the restart folder is damaged, or of another run.
+
+    Example:
+        >>> run = simulate(potential, atoms, steps=2000, temperature=300.0, seed=0)  # doctest: +SKIP
+        >>> run.drift, run.fluctuation  # doctest: +SKIP
+
+    References: at `ensembles.NVE`, `ensembles.Langevin`, `nose_hoover.Chain` and `npt.NPT`.
+    """
+    if ensemble not in ("nve", "nvt", "npt") or thermostat not in ("langevin", "nose-hoover"):
+        raise ValueError(
+            'simulate: ensemble must be "nve", "nvt" or "npt" and thermostat "langevin" or "nose-hoover", got '
+            f"{ensemble!r} and {thermostat!r}."
+        )
+    if min(steps, record_every, restart_every) < 1 or not timestep > 0:
+        raise ValueError(
+            f"simulate: steps, record_every, restart_every and timestep must be positive, got {steps}, {record_every}, "
+            f"{restart_every} and {timestep}."
+        )
+    if ensemble != "nve" and temperature is None:
+        raise ValueError(f"simulate: an {ensemble} run needs a temperature for its bath.")
+    if final_temperature is not None and ensemble == "nve":
+        raise ValueError("simulate: final_temperature needs a bath; choose nvt or npt.")
+    for name, kelvin in (("temperature", temperature), ("final_temperature", final_temperature)):
+        lowest = 0.0 if ensemble == "nve" or (thermostat == "langevin" and ensemble == "nvt") else 1e-3
+        if kelvin is not None and not lowest <= kelvin < float("inf"):
+            raise ValueError(f"simulate: {name} must be at least {lowest:g} K, got {kelvin}.")
+    if max_uncertainty is not None and estimator is None:
+        raise ValueError("simulate: max_uncertainty needs an estimator; a Committee or a LastLayer is one.")
+    atoms, rng = bare(structure), np.random.default_rng(seed)
+    calculator = Calculator(potential, estimator=estimator)
+    if ensemble == "npt" and (not atoms.pbc.all() or atoms.constraints):
+        raise GraphError(
+            f"{atoms.symbols}: npt needs a structure that is periodic along all three directions and no held atoms."
+        )
+    particles = Particles(atoms, calculator, stress=ensemble == "npt")  # a bad structure is an error of the input
+    settings = {
+        **digest(potential, particles),
+        "ensemble": ensemble, "thermostat": thermostat, "timestep": timestep, "temperature": temperature,
+        "friction": friction, "relaxation": relaxation, "pressure": pressure, "breathing": breathing, "seed": seed,
+        "record_every": record_every, "trajectory": trajectory is not None,
+        "ramp": None if final_temperature is None else [final_temperature, steps],
+    }  # fmt: skip
+    if temperature is not None:
+        _draw_velocities(particles, temperature, rng)
+    relaxation, breathing = relaxation or 100 * timestep, breathing or 1000 * timestep
+    dynamics: Ensemble
+    if ensemble == "nvt" and thermostat == "langevin":
+        dynamics = Langevin(timestep, temperature or 0.0, friction, rng)
+    else:
+        particles.degrees_of_freedom = max(particles.degrees_of_freedom - particles.count_conserved(), 1)
+        degrees = particles.degrees_of_freedom
+        if ensemble == "nve":
+            dynamics = NVE(timestep)
+        elif ensemble == "nvt":
+            dynamics = NoseHoover(timestep, temperature or 0.0, relaxation, degrees)
+        else:
+            dynamics = NPT(timestep, temperature or 0.0, pressure, relaxation, breathing, degrees)
+    kept = None if restart is None else Restart(restart, settings)
+    if kept is not None and kept.exists():
+        begun = kept.load(particles, dynamics)
+    else:
+        begun = Progressed(-1, particles.degrees_of_freedom, np.empty((0, COLUMNS)), None)
+    run = _Run(particles, dynamics, steps, timestep, record_every, begun)
+    run.ramp = None if final_temperature is None or temperature is None else (temperature, final_temperature)
+    run.max_uncertainty, run.progress = max_uncertainty, progress
+    room = len(begun.rows) + max(steps - begun.step, 0) // record_every + 2  # the start, and a last one out of turn
+    with open_trajectory(trajectory, frames=room, mark=begun.mark) as file:
+        try:
+            run.go(file, kept, restart_every)
+        except GraphError as error:
+            raise NumericalError(
+                f"dynamics failed after {max(run.step, 0) * timestep:g} fs: {error} Try a shorter time step or a lower "
+                "temperature, or train on hotter structures."
+            ) from error
+    return run.result()
+
+
+class _Run:
+    """The loop: steps, records, checkpoints."""
+
+    ramp: tuple[float, float] | None = None
+    max_uncertainty: float | None = None
+    progress: Progress | None = None
+
+    def __init__(
+        self,
+        particles: Particles,
+        ensemble: Ensemble,
+        steps: int,
+        timestep: float,
+        record_every: int,
+        begun: Progressed,
+    ):
+        self.particles, self.ensemble = particles, ensemble
+        self.steps, self.timestep, self.record_every = steps, timestep, record_every
+        self.step, self.rows = begun.step, array("d", begun.rows.ravel().tolist())
+        self.frames, self.stride, self.records = [], 1, 0
+
+    def go(self, file: TrajectoryFile | Hdf5Trajectory, restart: Restart | None, restart_every: int) -> None:
+        """From where the run stands to its end."""
+        if self.step < 0:
+            self.step = 0
+            self._record(file)
+        else:
+            self._keep_frame()
+        with stop_requests() as request:
+            while self.step < self.steps:
+                if self.ramp is not None:
+                    first, last = self.ramp
+                    self.ensemble.temperature = first + (last - first) * self.step / self.steps
+                self.ensemble.step(self.particles)
+                self.step += 1
+                if self.step % self.record_every == 0 or self.step == self.steps:
+                    self._record(file)
+                if restart is not None and (self.step % restart_every == 0 or self.step == self.steps or request.asked):
+                    rows = np.array(self.rows).reshape(-1, COLUMNS)
+                    restart.save(
+                        self.particles,
+                        self.ensemble,
+                        Progressed(self.step, self.particles.degrees_of_freedom, rows, file.mark()),
+                    )
+                if request.asked:
+                    saved = "" if restart is None else f", state saved in {restart.folder}: run it again to go on"
+                    raise Interrupted(f"stopped after step {self.step}{saved}.")
+                if self.progress:
+                    text = f"dynamics  {self.step * self.timestep:.0f} fs  {self._temperature():.0f} K"
+                    self.progress(text, self.step, self.steps)
+
+    def result(self) -> Dynamics:
+        """What the run has to show."""
+        time, potential, kinetic, temperature, bath = np.array(self.rows).reshape(-1, COLUMNS).T
+        count = len(self.particles.positions)
+        trace = EnergyTrace(time, potential / count, kinetic / count, temperature)
+        atoms = self.particles.show()
+        atoms.calc = self.particles.calculator
+        return Dynamics(atoms, trace, bath / count, np.stack(self.frames))
+
+    def _temperature(self) -> float:
+        return 2 * self.particles.kinetic / (self.particles.degrees_of_freedom * units.kB)
+
+    def _record(self, file: TrajectoryFile | Hdf5Trajectory) -> None:
+        particles, time = self.particles, self.step * self.timestep
+        if not np.isfinite(particles.kinetic):
+            raise GraphError("the kinetic energy is not finite.")
+        if self.max_uncertainty is not None:
+            deviations = particles.results["energies_uncertainty"]
+            atom = int(deviations.argmax())
+            if deviations[atom] > self.max_uncertainty:
+                raise GraphError(
+                    f"the energy of atom {atom} is uncertain by {deviations[atom]:.3g} eV, more than "
+                    f"{self.max_uncertainty:g}."
+                )
+        bath = self.ensemble.bath_energy(particles)
+        self.rows.extend((time, particles.energy, particles.kinetic, self._temperature(), bath))
+        self._keep_frame()
+        if file.path is not None:
+            atoms = particles.show()
+            atoms.calc = particles.calculator
+            file.write(atoms, {"time": time})
+
+    def _keep_frame(self) -> None:
+        if self.records % self.stride == 0:
+            self.frames.append(self.particles.positions.copy())
+        self.records += 1
+        if len(self.frames) > FRAMES_KEPT:
+            self.frames, self.stride = self.frames[::2], 2 * self.stride
+
+
+def _draw_velocities(particles: Particles, temperature: float, rng: np.random.Generator) -> None:
+    """Draw momenta, in place; the whole rests unless atoms are held."""
+    atoms = particles.atoms.copy()
+    atoms.constraints = []
+    MaxwellBoltzmannDistribution(atoms, temperature_K=temperature, rng=rng)
+    if not particles.fixed.any():
+        Stationary(atoms, preserve_temperature=False)
+        if not atoms.pbc.any() and len(atoms) > 1:
+            ZeroRotation(atoms, preserve_temperature=False)
+    particles.momenta[:] = np.where(particles.mobility > 0, atoms.get_momenta(), 0.0)

@@ -1,0 +1,1 @@
+"""Structures as tensors: graphs, neighbours, and what must hold before anything is computed."""
