@@ -9,6 +9,8 @@ is trained on the shipped frames first.
 """
 
 import argparse
+import ctypes
+import gc
 import json
 import os
 import sys
@@ -45,6 +47,8 @@ def slope(potential: Potential, start, steps: int, *, leak: int = 0) -> tuple[fl
         if done % every == 0:
             seen.append((done, resident()))
 
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what is free already would hide what is kept from now on
     with tempfile.TemporaryDirectory() as folder:
         simulate(
             potential, start, steps=steps, temperature=300.0, record_every=100, trajectory=f"{folder}/run.h5",

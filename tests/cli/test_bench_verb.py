@@ -21,7 +21,7 @@ def test_a_quick_row_prints_and_writes_its_numbers(tmp_path, monkeypatch):
 
 
 def test_a_row_that_does_not_exist_is_refused():
-    refused(call("bench", "D"), "no row 'D'", "A, A', B, B', C, E")
+    refused(call("bench", "Z"), "no row 'Z'", "A, A', B, B', C, E")
 
 
 def test_threads_are_numbers():

@@ -179,7 +179,7 @@ class Unsure:
         nodes = torch.zeros(graph.node_count, dtype=torch.float64)
         nodes[0] = far
         prediction = self.potential(graph, forces=forces, stress=stress)
-        return prediction, Deviation(energy=far[None], node_energy=nodes, forces=torch.zeros_like(graph.positions))
+        return prediction, Deviation(energy=far[None], node_energy=nodes, forces=torch.zeros_like(nodes))
 
 
 def test_a_run_stops_where_the_potential_grows_unsure():

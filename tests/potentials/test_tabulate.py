@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from ase.build import molecule
@@ -6,7 +8,7 @@ from intertwine.nn.radial import RadialMLP
 from intertwine.potentials.data.readers import from_atoms
 from intertwine.potentials.models.mace import MACE
 from intertwine.potentials.models.potential import Potential
-from intertwine.potentials.models.tabulate import tables_of, tabulate
+from intertwine.potentials.models.tabulate import for_use, tables_of, tabulate
 from intertwine.potentials.structures.neighbors import connect
 
 REFERENCES = {1: -13.6, 6: -1030.0, 8: -2041.8}
@@ -55,3 +57,26 @@ class LennardJones(torch.nn.Module):
 
     def forward(self, element, vectors, senders, receivers):
         return torch.zeros(len(element), dtype=vectors.dtype)
+
+
+def test_tables_for_use_are_as_near_to_float64_as_networks_in_float32():
+    exact = potential(tensor_product="clebsch-gordan")
+    rounded = Potential(copy.deepcopy(exact.model).float(), REFERENCES)
+    graph = connect(from_atoms(molecule("CH3CH2OH")), 4.0)
+    with torch.no_grad():
+        truth = exact(graph).forces
+        network, table, coarse = (
+            float((each(graph).forces.double() - truth).norm())
+            for each in (rounded, for_use(rounded), tabulate(rounded, tolerance=1e-2))
+        )
+    assert tables_of(for_use(rounded)) and table < 2 * network < coarse
+
+
+def test_float64_and_the_exact_choice_keep_the_networks():
+    exact = potential()
+    assert for_use(exact) is exact and for_use(exact, False) is exact
+    assert len(tables_of(for_use(exact, True))) == 2
+    rounded = Potential(copy.deepcopy(exact.model).float(), REFERENCES)
+    assert for_use(rounded, False) is rounded
+    lonely = Potential(LennardJones().float(), {1: 0.0})
+    assert for_use(lonely) is lonely

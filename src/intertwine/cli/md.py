@@ -11,11 +11,12 @@ from intertwine.cli.options import (
     Engine,
     EngineName,
     Frame,
+    Head,
     PotentialFolder,
     Quiet,
     Seed,
     StructureFile,
-    Tabulate,
+    Tables,
     Trajectory,
     Workers,
 )
@@ -72,7 +73,8 @@ def md(
     ] = None,
     workers: Workers = None,
     engine: Engine = EngineName.processes,
-    tabulate: Tabulate = False,
+    tabulate: Tables = None,
+    head: Head = None,
     seed: Seed = 0,
     frame: Frame = 0,
     device: Device = "auto",
@@ -97,13 +99,14 @@ def md(
         "restart_every": restart_every,
     }  # fmt: skip
     if every_frame is not None:
-        if trajectory is not None or restart is not None or max_uncertainty is not None:
-            raise CannotRun("--all FOLDER names trajectories and states itself; leave --trajectory, --restart and "
-                            "--max-uncertainty out.")  # fmt: skip
+        if any(each is not None for each in (trajectory, restart, max_uncertainty, head)):
+            raise CannotRun("--all FOLDER names trajectories and states itself; leave --trajectory, --restart, "
+                            "--max-uncertainty and --head out.")  # fmt: skip
         crew = {"workers": workers, "engine": engine.value}
         _run_all(potential, structure, every_frame, choices, crew, tabulated=tabulate, quiet=quiet)
         return
-    model, graph = open_potential(potential, device, tabulated=tabulate), open_frame(structure, frame)
+    model = open_potential(potential, device, tabulated=tabulate, head=head)
+    graph = open_frame(structure, frame)
     estimator = None
     if max_uncertainty is not None:
         from intertwine.potentials.judging.saved_uncertainty import load_uncertainty
@@ -132,7 +135,7 @@ def _run_all(
     choices: dict[str, Any],
     crew: dict[str, Any],
     *,
-    tabulated: bool,
+    tabulated: bool | None,
     quiet: bool,
 ) -> None:
     from intertwine.cli.bar import bar

@@ -24,6 +24,15 @@ GroupKey = Annotated[str | None, typer.Option(help="Name of the entry that says 
 Tabulate = Annotated[
     bool, typer.Option("--tabulate", help="Look radial weights up in a table (error 1e-5) instead of its networks.")
 ]
+Tables = Annotated[
+    bool | None,
+    typer.Option(
+        "--tabulate/--exact",
+        help="Radial weights from tables, or from the networks. Left out: tables where they are below rounding, which "
+        "is in float32.",
+    ),
+]
+Head = Annotated[str | None, typer.Option(help="Of a potential with several heads: which one.")]
 
 
 class EngineName(StrEnum):

@@ -11,10 +11,11 @@ from intertwine.cli.options import (
     Engine,
     EngineName,
     Frame,
+    Head,
     PotentialFolder,
     Quiet,
     StructureFile,
-    Tabulate,
+    Tables,
     Trajectory,
     Workers,
 )
@@ -54,7 +55,11 @@ def relax(
     trajectory: Trajectory = None,
     workers: Workers = None,
     engine: Engine = EngineName.processes,
-    tabulate: Tabulate = False,
+    tabulate: Tables = None,
+    head: Head = None,
+    dispersion: Annotated[
+        str | None, typer.Option(help="Add D3(BJ) for this functional, for example pbe; needs intertwine[dispersion].")
+    ] = None,
     frame: Frame = 0,
     device: Device = "auto",
     quiet: Quiet = False,
@@ -70,18 +75,27 @@ def relax(
 
     choices: dict[str, Any] = {"fmax": fmax, "steps": steps, "cell": cell.value, "pressure": pressure * GPa}
     if every:
-        if trajectory is not None or optimizer != Optimizer.bfgs:
-            raise CannotRun("--all takes neither --trajectory nor --optimizer; relax one --frame with them.")
+        if trajectory is not None or optimizer != Optimizer.bfgs or head is not None or dispersion is not None:
+            raise CannotRun(
+                "--all takes no --trajectory, --optimizer, --head or --dispersion; relax one --frame with them."
+            )
         if workers is not None or engine == EngineName.ray:
             crew = {"workers": workers, "engine": engine.value}
             _relax_fleet(potential, structure, out, choices, crew, tabulated=tabulate, quiet=quiet)
         else:
             _relax_all(potential, structure, out, choices, tabulated=tabulate, device=device, quiet=quiet)
         return
-    model, graph = open_potential(potential, device, tabulated=tabulate), open_frame(structure, frame)
+    model = open_potential(potential, device, tabulated=tabulate, head=head)
+    graph = open_frame(structure, frame)
     with TrajectoryFile(out) as file, bar(quiet=quiet) as show:
         found = relax_structure(
-            model, graph, optimizer=optimizer.value, trajectory=trajectory, progress=show, **choices
+            model,
+            graph,
+            optimizer=optimizer.value,
+            trajectory=trajectory,
+            dispersion=dispersion,
+            progress=show,
+            **choices,
         )
         file.write(found.atoms, {})
     energy, force = found.path.energy, found.path.fmax
@@ -93,7 +107,14 @@ def relax(
 
 
 def _relax_all(
-    potential: Path, structures: Path, out: Path, choices: dict[str, Any], *, tabulated: bool, device: str, quiet: bool
+    potential: Path,
+    structures: Path,
+    out: Path,
+    choices: dict[str, Any],
+    *,
+    tabulated: bool | None,
+    device: str,
+    quiet: bool,
 ) -> None:
     import numpy as np
 
@@ -125,7 +146,7 @@ def _relax_fleet(
     choices: dict[str, Any],
     crew: dict[str, Any],
     *,
-    tabulated: bool,
+    tabulated: bool | None,
     quiet: bool,
 ) -> None:
     from intertwine.cli.bar import bar

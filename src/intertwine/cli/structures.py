@@ -6,20 +6,18 @@ from typing import Any
 from intertwine.cli.boundary import CannotRun
 
 
-def open_potential(folder: Path, device: str, *, tabulated: bool = False, head: str | None = None) -> Any:
+def open_potential(folder: Path, device: str, *, tabulated: bool | None = False, head: str | None = None) -> Any:
     """The potential of a folder, on a device that is really there; or that of an exported package, on its own."""
     from intertwine.potentials.models.saved import load
-    from intertwine.potentials.models.tabulate import tabulate
+    from intertwine.potentials.models.tabulate import for_use
 
     if folder.suffix == ".pt2":
         from intertwine.potentials.engines.exported import load_exported
 
         return load_exported(folder)
     potential = load(folder, head=head, device=choose_device(device))
-    if not tabulated:
-        return potential
     try:
-        return tabulate(potential)
+        return for_use(potential, tabulated)
     except ValueError as error:
         raise CannotRun(str(error)) from error
 

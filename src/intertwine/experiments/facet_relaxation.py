@@ -8,7 +8,6 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -26,6 +25,7 @@ from intertwine.experiments.bench.row import Side
 from intertwine.experiments.experiment import Stage
 from intertwine.experiments.outcome import Column, Number, Row, Table
 from intertwine.experiments.verdict import Finding, Verdict, stays_below
+from intertwine.potentials.engines import export_from_mace
 from intertwine.potentials.engines.convert_mace import convert_mace
 from intertwine.potentials.models.tabulate import tabulate
 from intertwine.potentials.simulation.calculator import Calculator
@@ -79,7 +79,7 @@ def _compare(place: Place, size: Cells, seed: int, folder: Path, report: Stage) 
     _leave(folder, frames, starts)
     case = {
         **{name: str(folder / name) for name in ("model", "exported", "ends")},
-        "exporter": str(Path(str(files("intertwine.potentials"))) / "export_from_mace.py"),
+        "exporter": export_from_mace.__file__,
         **{"seed": seed, "cutoff": 4.5, "hidden": f"{size.channels}x0e+{size.channels}x1o"},
         **{"batch": 2, "learning_rate": 0.01, "steps": size.training_steps, "fmax": FMAX, "most_steps": MOST_STEPS},
     }

@@ -90,6 +90,9 @@ def write(path: str | Path, graphs: Sequence[Graph], *, decimals: int | None = N
 
     Raises:
         GraphError: another suffix, nothing to write, or a structure that `read` would refuse.
+
+    Example:
+        >>> write("water.extxyz.xz", [from_atoms(atoms) for atoms in frames])  # doctest: +SKIP
     """
     path = Path(path)
     require_writable(path)
@@ -142,7 +145,13 @@ def from_atoms(atoms: Atoms, source: Source | None = None, *, keys: LabelKeys | 
 
 
 def to_atoms(graph: Graph) -> Atoms:
-    """A graph of one structure as ASE `Atoms`: labels in a single-point calculator, group in `config_type`."""
+    """A graph of one structure as ASE `Atoms`: labels in a single-point calculator, group in `config_type`.
+
+    Example:
+        >>> from ase.build import molecule
+        >>> to_atoms(from_atoms(molecule("H2O"))).get_chemical_formula()
+        'H2O'
+    """
     if graph.graph_count != 1:
         raise GraphError(f"to_atoms: the graph holds {graph.graph_count} structures, expected 1; use split first.")
     atoms = Atoms(

@@ -22,6 +22,10 @@ class LossWeights:
 
         loss(e) = e^2  for |e| <= huber,      huber (2 |e| - huber)  beyond
 
+    Example:
+        >>> LossWeights(energy=1.0, forces=10.0).labels
+        ['energy', 'forces']
+
     Raises ValueError for a negative weight, when all are zero, or for a `huber` that is not positive.
 
     Reference: Huber, 1964, Annals of Mathematical Statistics 35, 73, twice its equation for rho.

@@ -148,6 +148,9 @@ def compare(
     Raises:
         GraphError: an empty list, no label at all, an unknown species.
         NonFiniteError: a prediction that is not finite.
+
+    Example:
+        >>> found = compare(potential, read("test.h5"), estimator=load_uncertainty(folder, potential))  # doctest: +SKIP
     """
     structures = [structure for graph in graphs for structure in split(graph)]
     if not structures:

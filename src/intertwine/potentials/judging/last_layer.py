@@ -39,6 +39,10 @@ class LastLayer:
     Raises:
         GraphError: the model does not say which weights are its last.
 
+    Example:
+        >>> estimator = fit_last_layer(potential, train, valid)  # doctest: +SKIP
+        >>> prediction, deviation = estimator(graph)  # doctest: +SKIP
+
     Reference: Bigi, Chong, Ceriotti, Grasselli, 2024, A prediction rigidity formalism, arXiv:2403.02251.
     """
 

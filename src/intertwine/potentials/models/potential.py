@@ -20,7 +20,13 @@ class NonFiniteError(GraphError, ArithmeticError):
 
 @runtime_checkable
 class EnergyModel(Protocol):
-    """What `Potential` needs of a model: the energy per atom from species and edge vectors, and nothing else."""
+    """What `Potential` needs of a model: the energy per atom from species and edge vectors, and nothing else.
+
+    Example:
+        >>> from intertwine.potentials.models.mace import MACE
+        >>> isinstance(MACE(species=(1, 8), cutoff=4.0, channels=8), EnergyModel)
+        True
+    """
 
     species: tuple[int, ...]
     cutoff: float

@@ -80,6 +80,9 @@ def save_potential(
 
     Raises:
         ValueError: the potential was not made by `build_potential` or `load`.
+
+    Example:
+        >>> save_potential("runs/mine/potential", potential)  # doctest: +SKIP
     """
     if potential.recipe is None:
         raise ValueError("save_potential: this potential has no recipe; make it with build_potential to save it.")

@@ -8,13 +8,13 @@ from intertwine.potentials.data.extxyz import format_frame
 from intertwine.potentials.data.label import single_point
 from intertwine.potentials.data.readers import from_atoms, read, to_atoms
 from intertwine.potentials.models.saved import load
-from intertwine.potentials.models.tabulate import tabulate
+from intertwine.potentials.models.tabulate import for_use
 from intertwine.potentials.simulation.batched_relax import relax_all
 from intertwine.potentials.simulation.crew import Task
 from intertwine.potentials.simulation.md import simulate
 
 
-def prepare_relax(potential: str, structures: str, tabulated: bool, choices: dict[str, Any]) -> Task:
+def prepare_relax(potential: str, structures: str, tabulated: bool | None, choices: dict[str, Any]) -> Task:
     """Relax structures of a file, those of a unit in one graph; the outcome holds the frame as extended XYZ.
 
     Args:
@@ -35,7 +35,7 @@ def prepare_relax(potential: str, structures: str, tabulated: bool, choices: dic
     return task
 
 
-def prepare_md(potential: str, structures: str, tabulated: bool, folder: str, choices: dict[str, Any]) -> Task:
+def prepare_md(potential: str, structures: str, tabulated: bool | None, folder: str, choices: dict[str, Any]) -> Task:
     """Dynamics of structures of a file, each with its own trajectory, seed and state for restarts in `folder`.
 
     Args:
@@ -74,6 +74,5 @@ def fingerprint(*files: Path) -> list[str]:
     return [hashlib.sha256(file.read_bytes()).hexdigest()[:16] for file in files]
 
 
-def _potential(folder: str, tabulated: bool) -> Any:
-    potential = load(folder)
-    return tabulate(potential) if tabulated else potential
+def _potential(folder: str, tabulated: bool | None) -> Any:
+    return for_use(load(folder), tabulated)

@@ -65,7 +65,15 @@ def collate(graphs: Sequence[Graph]) -> Graph:
 
 
 def split(graph: Graph) -> list[Graph]:
-    """The structures of a batch, one graph each; the inverse of `collate`."""
+    """The structures of a batch, one graph each; the inverse of `collate`.
+
+    Example:
+        >>> from ase.build import molecule
+        >>> from intertwine.potentials.data.readers import from_atoms
+        >>> graphs = [from_atoms(molecule(name)) for name in ("H2O", "CH4")]
+        >>> [graph.node_count for graph in split(collate(graphs))]
+        [3, 5]
+    """
     if graph.graph_count == 1:
         return [graph]
     counts = torch.bincount(graph.structure, minlength=graph.graph_count)

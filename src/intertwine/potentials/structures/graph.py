@@ -45,6 +45,14 @@ class Graph:
         vector = positions[receivers] - positions[senders] + shifts @ cell[structure[receivers]]
 
     `shifts` stay integers, so that a strain acts on `cell` once. `receivers` ascend.
+
+    Example:
+        >>> from ase.build import molecule
+        >>> from intertwine.potentials.data.readers import from_atoms
+        >>> from intertwine.potentials.structures.neighbors import connect
+        >>> graph = connect(from_atoms(molecule("H2O")), 4.0)
+        >>> graph.node_count, graph.graph_count, len(graph.senders)
+        (3, 1, 6)
     """
 
     positions: Float[Tensor, "node 3"]
@@ -107,7 +115,12 @@ class Graph:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a potential answers for a `Graph`."""
+    """What a potential answers for a `Graph`.
+
+    Example:
+        >>> Prediction(energy=torch.zeros(1, dtype=torch.float64), node_energy=torch.zeros(3)).forces is None
+        True
+    """
 
     energy: Float[Tensor, "graph"]
     """Total energy, eV, float64."""
