@@ -52,19 +52,26 @@ def main() -> None:
     work = (options.work / options.set).resolve()
     task = prepare(options.set, options.data.resolve(), work / "data")
     task |= {"seconds": 60 * options.minutes, "cutoff": options.cutoff}
+    command = (
+        f"python benchmarks/accuracy/run.py DATA {options.set} --minutes {options.minutes:g} --sides '{options.sides}' "
+        f"--threads {options.threads}"
+    )
     result = {
         "set": options.set, "minutes": options.minutes, "threads": options.threads, "frames": task["frames"],
-        "command": f"python benchmarks/accuracy/run.py DATA {options.set} --minutes {options.minutes:g} "
-        f"--sides '{options.sides}' --threads {options.threads}",
         "machine": this_machine().__dict__, "versions": library_versions(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"), "sides": {},
     }  # fmt: skip
+    path = None
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        name = f"accuracy-{options.set}-{options.minutes:g}min-{options.threads}threads"
+        path = options.out / f"{name}-{machine_slug(result['machine'])}.json"
+        if path.exists():  # sides measured before stay, each with its own command
+            result["sides"] = json.loads(path.read_text())["sides"]
     for side in sides:
-        result["sides"][side] = run_side(side, task, work, options.threads)
+        result["sides"][side] = {"command": command, **run_side(side, task, work, options.threads)}
         print(side, json.dumps({k: v for k, v in result["sides"][side].items() if k != "settings"}), flush=True)
-        if options.out:
-            options.out.mkdir(parents=True, exist_ok=True)
-            path = options.out / f"accuracy-{options.set}-{options.minutes:g}min-{machine_slug(result['machine'])}.json"
+        if path:
             path.write_text(json.dumps(result, indent=1) + "\n")
 
 

@@ -1,0 +1,30 @@
+"""The page of measurements is what its script writes, and says of each result what it holds."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+spec = importlib.util.spec_from_file_location("make_measurements_page", ROOT / "docs" / "make_measurements_page.py")
+make = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(make)
+
+SIDE = {"parameters": 7, "epochs": 3, "seconds": 60.0, "errors": {"300 K": {"energy_rmse": 1.25, "force_rmse": 33.0}}}
+ACCURACY = {
+    "set": "3bpa", "minutes": 1.0, "threads": 2, "frames": {"train": 450, "valid": 50, "test 300 K": 136},
+    "machine": "a machine", "sides": {"ours": SIDE, "theirs": {"failed": "not installed: make bench-peers"}},
+}  # fmt: skip
+
+
+def test_the_page_in_the_repository_is_what_the_script_writes():
+    assert make.PAGE.read_text("utf-8") == make.page()
+
+
+def test_errors_and_failures_of_every_side_are_shown(tmp_path):
+    (tmp_path / "accuracy-3bpa.json").write_text(json.dumps(ACCURACY))
+    text = make.page(tmp_path)
+    assert "| ours | 7 | 3 | 1.0 | 1.25 &#124; 33.0 |" in text and "| theirs | not installed" in text
+
+
+def test_nothing_kept_nothing_said(tmp_path):
+    assert make.page(tmp_path) == make.HEAD
