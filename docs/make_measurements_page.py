@@ -47,8 +47,8 @@ def accuracy(result: dict[str, Any]) -> str:
         f"Root mean square errors in meV/atom and meV/A. {frames['train']} frames to train on, {frames['valid']} to "
         f"validate; tests of {', '.join(str(frames[f'test {test}']) for test in tests)} frames. Every side has the "
         "settings of its own manual and ends its schedule with the time; MACE's trial run, which says how long an "
-        "epoch is, does not count against it. One seed. `benchmarks/accuracy/run.py` names the settings of each side; all "
-        f"of them are in the result.\n\n{table(rows)}\n\n{machine(result)}\n"
+        "epoch is, does not count against it. One seed. `benchmarks/accuracy/run.py` names the settings of each side; "
+        f"all of them are in the result.\n\n{table(rows)}\n\n{machine(result)}\n"
     )
 
 
@@ -65,8 +65,8 @@ def conversion(result: dict[str, Any]) -> str:
             )  # fmt: skip
     return (
         "## A MACE model in our kernels\n\nThe same weights on both sides: exported from mace-torch, converted, "
-        f"compared in float64 (last column), timed in float32, in turns. {result['parameters']} weights.\n\n{table(rows)}"
-        f"\n\n{machine(result)} `python benchmarks/converted_mace.py`.\n"
+        f"compared in float64 (last column), timed in float32, in turns. {result['parameters']} weights.\n\n"
+        f"{table(rows)}\n\n{machine(result)} `python benchmarks/converted_mace.py`.\n"
     )
 
 
