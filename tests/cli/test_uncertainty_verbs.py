@@ -28,7 +28,7 @@ def place(workplace, tmp_path_factory):
 
 def test_a_committee_is_a_potential_for_every_verb(place):
     for words in (
-        ["relax", place / "both", place / "valid.extxyz", "--steps", 2],
+        ["relax", place / "both", place / "valid.extxyz", "--steps", 2, "--out", place / "relaxed.extxyz"],
         ["evaluate", place / "both", place / "valid.extxyz"],
     ):
         result = call(*words, "--quiet")
