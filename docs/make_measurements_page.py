@@ -45,10 +45,11 @@ def accuracy(result: dict[str, Any]) -> str:
     return (
         f"## Accuracy for equal wall time: {result['set']}, {result['minutes']:g} minutes, {threads} a side\n\n"
         f"Root mean square errors in meV/atom and meV/A. {frames['train']} frames to train on, {frames['valid']} to "
-        f"validate; tests of {', '.join(str(frames[f'test {test}']) for test in tests)} frames. Every side has the "
-        "settings of its own manual and ends its schedule with the time; MACE's trial run, which says how long an "
-        "epoch is, does not count against it. One seed. `benchmarks/accuracy/run.py` names the settings of each side; "
-        f"all of them are in the result.\n\n{table(rows)}\n\n{machine(result)}\n"
+        f"validate; tests of {', '.join(str(frames[f'test {test}']) for test in tests)} frames. Sides have the "
+        "settings of their own manuals, but that 'mace small' is of our size; NequIP's schedule follows its plateaus "
+        "and is cut off. MACE's trial run, which says how long an epoch is, does not count. One seed. "
+        "`benchmarks/accuracy/run.py` names the settings of each side; "
+        f"all of them are in the result.\n\n{table(rows)}\n\n{machine(result)} {result.get('note', '')}\n"
     )
 
 

@@ -56,8 +56,17 @@ COUNTED = (
 )
 
 
-def whole(key: str, title: str, counted: str, *, model: dict, peer: Side, goals: tuple[float, float, float]) -> Row:
-    """A row for one model: `goals` are for the step, the molecule and the box."""
+def whole(
+    key: str,
+    title: str,
+    counted: str,
+    *,
+    model: dict,
+    peer: Side,
+    goals: tuple[float, float, float],
+    table: float = 0.0,
+) -> Row:
+    """A row for one model: `goals` are for the step, the molecule and the box, `table` for the molecule with tables."""
     step, molecule, box = goals
     return Row(
         key,
@@ -71,6 +80,7 @@ def whole(key: str, title: str, counted: str, *, model: dict, peer: Side, goals:
         goals=(
             Goal((peer.name,), {"training step": step}, range(STEP, STEP + 1)),
             Goal((peer.name,), {"energy and forces": molecule}, range(MOLECULE, MOLECULE + 1)),
+            *([Goal((peer.name,), {"with table": table}, range(MOLECULE, MOLECULE + 1))] if table else []),
             Goal((peer.name,), {"energy and forces": box}, range(BOX, BOX + 1)),
         ),
         memory=1 / 5,
@@ -88,6 +98,7 @@ POTENTIALS: tuple[Row, ...] = (
         model=MACE,
         peer=Side("mace", "mace", "mace_model.py"),
         goals=(6.0, 5.0, 10.0),
+        table=8.0,
     ),
     whole(
         "D'",
