@@ -4,7 +4,7 @@ from pathlib import Path
 
 from calling import call, refused
 
-EXPORTS = Path(__file__).parents[1] / "potentials/golden_mace"
+EXPORTS = Path(__file__).parents[1] / "potentials/engines/golden_mace"
 
 
 def test_convert_writes_a_potential_and_says_how_near_it_is(tmp_path):

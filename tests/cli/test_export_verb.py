@@ -1,18 +1,15 @@
 """`intertwine export`: a file that the other verbs take, and one line where there is none."""
 
-import sys
 from pathlib import Path
 
 import pytest
 from ase import Atoms
 from calling import call, refused
+from unchecked import unchecked
 
 from intertwine.potentials.data.readers import from_atoms, write
 from intertwine.potentials.engines import export
 from intertwine.potentials.models.saved import build_potential, save_potential
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "potentials"))
-from unchecked import unchecked
 
 
 @pytest.fixture(scope="module")

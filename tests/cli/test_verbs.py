@@ -2,17 +2,13 @@
 
 import json
 import shutil
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 from calling import call, refused
+from damaged import damaged_copies
 
 from intertwine.potentials.data.readers import read
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
-from damaged import damaged_copies
 
 
 def test_train_leaves_a_potential_and_a_history(workplace):

@@ -11,7 +11,7 @@ SCRIPT = Path(__file__).with_name("train_in_processes.py")
 
 def test_one_two_and_four_processes_train_to_the_same_weights_and_a_wrong_weighting_does_not(tmp_path):
     """50 steps in float64 on structures of several sizes with blank labels."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
         [sys.executable, str(SCRIPT), str(tmp_path)], env=environment, capture_output=True, text=True, timeout=240
     )

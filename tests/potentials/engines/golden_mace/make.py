@@ -1,6 +1,6 @@
 """Writes the exports beside this file: tiny models of mace-torch with random weights, and what they predict.
 
-.peers/mace/bin/python tests/potentials/golden_mace/make.py [FOLDER SEED NAME...]
+.peers/mace/bin/python tests/potentials/engines/golden_mace/make.py [FOLDER SEED NAME...]
 """
 
 import importlib.util
@@ -18,7 +18,7 @@ from e3nn import o3  # noqa: E402
 from mace import modules  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
-EXPORTER = HERE.parents[2] / "src/intertwine/potentials/engines/export_from_mace.py"
+EXPORTER = HERE.parents[3] / "src/intertwine/potentials/engines/export_from_mace.py"
 MODELS = {
     "residual": {"hidden": "3x0e+3x1o", "max_ell": 3},
     "agnostic": {"hidden": "2x0e+2x1o+2x2e", "blocks": ("Agnostic", "AgnosticResidual"), "kind": "MACE"},

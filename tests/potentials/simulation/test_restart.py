@@ -144,7 +144,7 @@ def test_a_trajectory_that_lost_frames_is_not_continued(tmp_path):
 SCRIPT = """
 import sys
 from pathlib import Path
-sys.path[:0] = [{here!r}]
+sys.path[:] = {path!r}
 import test_restart
 test_restart.run(Path(sys.argv[1]), "langevin", steps=100000, name="run.h5")
 """
@@ -152,7 +152,7 @@ test_restart.run(Path(sys.argv[1]), "langevin", steps=100000, name="run.h5")
 
 def test_a_run_that_is_killed_at_any_moment_goes_on_with_the_same_bits(tmp_path):
     (tmp_path / "whole").mkdir(), (tmp_path / "parts").mkdir()
-    command = [sys.executable, "-c", SCRIPT.format(here=str(Path(__file__).parent)), str(tmp_path / "parts")]
+    command = [sys.executable, "-c", SCRIPT.format(path=sys.path), str(tmp_path / "parts")]
     process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
     deadline = time.monotonic() + 100
     while not (tmp_path / "parts" / "state").exists() and process.poll() is None and time.monotonic() < deadline:

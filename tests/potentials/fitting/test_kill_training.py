@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "kill_training.py"
+SCRIPT = Path(__file__).parents[3] / "benchmarks" / "kill_training.py"
 
 
 def test_a_potential_whose_training_is_killed_at_random_moments_ends_with_the_same_bits(tmp_path):

@@ -25,7 +25,7 @@ from intertwine.training.checkpoint import CheckpointError
 
 GOLDEN = Path(__file__).parent / "golden_mace"
 MODELS = ("residual", "agnostic", "density", "heads", "soft")
-PEER = Path(__file__).parents[2] / ".peers/mace/bin/python"
+PEER = Path(__file__).parents[3] / ".peers/mace/bin/python"
 ROUNDING = {"float32": 1e-8, "float64": 1e-12}
 """What the original's dtype leaves in its coupling coefficients."""
 

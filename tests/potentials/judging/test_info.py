@@ -2,12 +2,12 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from ase.build import bulk
+from calling import call, refused
 
 from intertwine.potentials.data.readers import from_atoms, write
 from intertwine.potentials.judging.info import describe
@@ -17,9 +17,6 @@ from intertwine.potentials.models.mean_model import mean_potential
 from intertwine.potentials.models.saved import build_potential, save_potential
 from intertwine.potentials.structures.graph import GraphError
 from intertwine.training.checkpoint import CheckpointError, write_step
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
-from calling import call, refused
 
 CHOICES = {"species": [18, 36], "cutoff": 4.5, "channels": 2, "layers": 1, "edge_degree": 1, "radial_hidden": [4]}
 
