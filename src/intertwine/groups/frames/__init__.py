@@ -1,1 +1,11 @@
-"""Frames: from a cloud of points or a graph to the few group elements that bring it into position."""
+"""Frames: functions that choose for every input a few group elements, which move along with the input."""
+
+from intertwine.groups.frames.frame import DegenerateFrame, Frame, FrameError
+from intertwine.groups.frames.pca import PCAFrame
+
+__all__ = [
+    "DegenerateFrame",
+    "Frame",
+    "FrameError",
+    "PCAFrame",
+]

@@ -1,0 +1,174 @@
+"""Frames of parts: E(d) acts on each part of a cloud by itself; adds PCA frames of ragged parts in one sparse pass."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from intertwine.groups.frames.pca import relative_steps, smallest, with_signs
+from intertwine.groups.frames.segments import PartError, check_points, segment_max, segment_sum
+
+TOLERANCE = {torch.float64: 1e-7, torch.float32: 1e-3, torch.float16: 3e-2, torch.bfloat16: 1e-1}
+"""Relative gap of two variances, by type of the points, below which their axes are not to be trusted."""
+
+
+@dataclass(frozen=True)
+class PartFrames:
+    r"""For every part the few ways to bring it into position.
+
+        inside_f,i = (x_i - shift_p) elements_p,f,      p = part(i)
+
+    The columns of `elements` are the axes of the part. Averaging what a network says over the frames makes it exactly
+    equivariant under a motion of each part.
+
+    Shapes: elements `part frame d d`, shift `part d`, gap and size `part`.
+    """
+
+    elements: Float[Tensor, "part frame d d"]
+    """Orthogonal, or zero where the axes are not to be trusted: see `part_frames`."""
+    shift: Float[Tensor, "part d"]
+    gap: Float[Tensor, "part"]
+    """Smallest gap between two non-zero variances over the largest; infinite where no two are non-zero."""
+    size: Int[Tensor, "part"]
+    """Points in each part; 0 for one that is empty."""
+    degenerate: Bool[Tensor, "part"]
+    """Axes that turn into each other at the slightest change of the points: `gap` below the tolerance."""
+
+    def invert(self, x: Float[Tensor, "node d"], part: Int[Tensor, "node"]) -> Float[Tensor, "frame node d"]:
+        """Points as seen in the frames of their parts."""
+        return self.invert_vectors((x - self.shift[part]).unsqueeze(-1), part).squeeze(-1)
+
+    def invert_vectors(
+        self, v: Float[Tensor, "node d channel"], part: Int[Tensor, "node"]
+    ) -> Float[Tensor, "frame node d channel"]:
+        """Vectors as seen in the frames of their parts: turned, not shifted."""
+        return self.elements.transpose(0, 1)[:, part].mT @ v
+
+    def apply_vectors(
+        self, v: Float[Tensor, "frame node d channel"], part: Int[Tensor, "node"]
+    ) -> Float[Tensor, "frame node d channel"]:
+        """Back from the frames into space."""
+        return self.elements.transpose(0, 1)[:, part] @ v
+
+    def one_of(self, generator: torch.Generator | None = None) -> "PartFrames":
+        """A single frame of each part, drawn at random: cheap steps of training, not exact."""
+        parts, frames = self.elements.shape[:2]
+        source = generator.device if generator is not None else None
+        choice = torch.randint(frames, (parts,), generator=generator, device=source).to(self.elements.device)
+        elements = self.elements[torch.arange(parts, device=choice.device), choice].unsqueeze(1)
+        return PartFrames(elements, self.shift, self.gap, self.size, self.degenerate)
+
+
+FrameOfParts = Callable[[Tensor, Tensor, int, Tensor | None], PartFrames]
+"""What gives frames to parts: points, the part of each, the number of parts, weights of the points or None."""
+
+
+@dataclass(frozen=True)
+class PartPCA:
+    r"""The principal axes of every part, with all their signs.
+
+        shift_p = mean_i x_i,    C_p = mean_i (x_i - shift_p)(x_i - shift_p)^T = V diag(variances) V^T
+        elements_p = { V diag(signs) }       all 2^d signs for "E", those of determinant one for "SE"
+
+    All parts of all clouds are done at once by sums over the points: O(points d^2 + parts d^3), whatever the number of
+    parts. Frames carry no gradient.
+
+    Exact also for parts without a unique frame as long as the full set of signs is averaged: a single point, points on
+    a line or in a plane have zero coordinates along the axes that are undetermined, and an empty part has no points.
+    Two equal variances above zero are another matter (a cube, a ring): such a part is flagged, and with "centre" its
+    elements are zero, so that a network sees of it only what it is given beside coordinates, such as distances from the
+    centre. This too is exact. `tolerance` is where `gap` counts as none, `TOLERANCE` if None: rounding is amplified by
+    1 / gap.
+
+    Raises PartError for points that are not finite, for part numbers out of range, and with "error" for a degenerate
+    part.
+
+    Example:
+        >>> x, part = torch.randn(10, 3), torch.tensor([0] * 5 + [1] * 4 + [3])
+        >>> frames = PartPCA("SE")(x, part, 4)
+        >>> frames.elements.shape, frames.size.tolist()
+        (torch.Size([4, 4, 3, 3]), [5, 4, 0, 1])
+
+    Reference: Puny et al., 2022, arXiv:2110.03336, section 3; one frame a part: Atzmon et al., 2024, arXiv:2402.08529.
+    """
+
+    group: Literal["E", "SE"] = "SE"
+    degenerate: Literal["centre", "keep", "error"] = "centre"
+    tolerance: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.group not in ("E", "SE"):
+            raise PartError(f"PartPCA: expected group 'E' or 'SE', came {self.group!r}.")
+        if self.degenerate not in ("centre", "keep", "error"):
+            raise PartError(f"PartPCA: expected degenerate 'centre', 'keep' or 'error', came {self.degenerate!r}.")
+
+    def __call__(
+        self,
+        x: Float[Tensor, "node d"],
+        part: Int[Tensor, "node"],
+        parts: int,
+        weight: Float[Tensor, "node"] | None = None,
+    ) -> PartFrames:
+        """Frames of all parts; with `weight` from 0 to 1, points that belong to a part only so far."""
+        check_points(x, part, parts)
+        points = x.detach().to(torch.promote_types(x.dtype, torch.float32))
+        size, shift, covariance = moments(points, part, parts, weight)
+        variances, axes = torch.linalg.eigh(covariance)
+        inside = ((points - shift[part]).unsqueeze(-2) @ axes[part]).squeeze(-2)
+        reach = segment_max(inside.abs(), part, parts)
+        rounding = torch.finfo(x.dtype).eps * torch.maximum(segment_max(points.abs(), part, parts), reach)
+        gap = smallest(relative_steps(variances, reach <= 30 * rounding.amax(-1, keepdim=True)))
+        tolerance = TOLERANCE[x.dtype] if self.tolerance is None else self.tolerance
+        degenerate = gap < tolerance
+        if self.degenerate == "error" and bool(degenerate.any()):
+            worst = int(gap.argmin())
+            raise PartError(
+                f"PartPCA: part {worst} has two equal variances (relative gap {float(gap[worst]):.1e}, tolerance "
+                f"{tolerance:g}), so its axes are not determined. Take degenerate='centre', or cut the part finer."
+            )
+        elements = with_signs(axes, special=self.group == "SE")
+        if self.degenerate == "centre":
+            elements = elements * (~degenerate)[:, None, None, None]
+        return PartFrames(elements.to(x.dtype), shift.to(x.dtype), gap.to(x.dtype), size, degenerate)
+
+
+@dataclass(frozen=True)
+class Upright:
+    """The axes of space for every part, moved to its centre: commutes with shifts of each part and nothing more.
+
+    What a network without frames sees; the negative control and the baseline of `PartPCA`.
+
+    Example:
+        >>> Upright()(torch.randn(4, 3), torch.zeros(4, dtype=torch.int64), 1).elements.shape
+        torch.Size([1, 1, 3, 3])
+    """
+
+    def __call__(
+        self,
+        x: Float[Tensor, "node d"],
+        part: Int[Tensor, "node"],
+        parts: int,
+        weight: Float[Tensor, "node"] | None = None,
+    ) -> PartFrames:
+        """Unit matrices and centres."""
+        check_points(x, part, parts)
+        size, shift, _ = moments(x.detach(), part, parts, weight)
+        unit = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device).expand(parts, 1, -1, -1)
+        return PartFrames(unit, shift, x.new_full((parts,), math.inf), size, torch.zeros_like(size, dtype=torch.bool))
+
+
+def moments(
+    x: Float[Tensor, "node d"], part: Int[Tensor, "node"], parts: int, weight: Float[Tensor, "node"] | None = None
+) -> tuple[Int[Tensor, "part"], Float[Tensor, "part d"], Float[Tensor, "part d d"]]:
+    """Number of points, mean and covariance of every part; zeros for an empty one, or one without weight."""
+    weight = torch.ones_like(x[:, 0]) if weight is None else weight.detach().to(x.dtype)
+    total = segment_sum(weight, part, parts)
+    total = torch.where(total > 0, total, 1.0)
+    mean = segment_sum(weight[:, None] * x, part, parts) / total[:, None]
+    apart = x - mean[part]
+    outer = segment_sum((weight[:, None] * apart).unsqueeze(-1) * apart.unsqueeze(-2), part, parts)
+    return torch.bincount(part, minlength=parts), mean, outer / total[:, None, None]
