@@ -6,6 +6,7 @@ from intertwine.nn.from_e3nn import from_e3nn, weights_from_e3nn
 from intertwine.nn.fully_connected import FullyConnected
 from intertwine.nn.gate import Gate
 from intertwine.nn.grid_mlp import GridMLP
+from intertwine.nn.invariant_embedding import InvariantEmbedding
 from intertwine.nn.linear import Linear, SharedLinear
 from intertwine.nn.mlp import MLP
 from intertwine.nn.norm import RMSNorm, invariant_norm
@@ -13,6 +14,7 @@ from intertwine.nn.radial import BesselBasis, GaussianBasis, PolynomialCutoff, R
 from intertwine.nn.radial_table import RadialTable
 from intertwine.nn.sphere_activation import SphereActivation
 from intertwine.nn.tabulated_convolution import TabulatedConvolution
+from intertwine.nn.tinvnn import TinvNN
 from intertwine.nn.trainable_cutoff import TrainableCutoff
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "Gate",
     "GaussianBasis",
     "GridMLP",
+    "InvariantEmbedding",
     "Linear",
     "PolynomialCutoff",
     "RMSNorm",
@@ -31,6 +34,7 @@ __all__ = [
     "SharedLinear",
     "SphereActivation",
     "TabulatedConvolution",
+    "TinvNN",
     "TrainableCutoff",
     "aliasing_report",
     "edge_softmax",
