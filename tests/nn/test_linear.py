@@ -91,3 +91,12 @@ def test_a_shared_matrix_is_linear_with_the_same_weights_for_every_irrep_copies_
 def test_a_shared_matrix_refuses_what_linear_does():
     with pytest.raises(IrrepsError, match="SharedLinear: irreps_out 0e\\+1e holds 1e"):
         SharedLinear("0e+1o", "0e+1e", 2, 2)
+
+
+def test_the_way_back_writes_each_gradient_once_and_no_zeros_around_it():
+    linear, x = Linear("2x0e+1o+2e", "0e+1o+2e", 3, 2).double(), random(5, 10, 3).requires_grad_()
+    y = linear(x).sum()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as seen:
+        torch.autograd.grad(y, x)
+    names = {event.name for event in seen.events()}
+    assert "aten::mm" in names and not {"aten::slice_backward", "aten::zeros"} & names

@@ -1,7 +1,7 @@
 """Mixing of channels: the linear maps that commute with O(3); the group acts on `dim`, the weights on `channel`."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import sqrt
 
 import torch
@@ -32,6 +32,7 @@ class ChannelMixing(nn.Module, ABC):
                     f"A linear map cannot make it; drop it, or multiply features first."
                 )
         self.blocks = [_Block(self.irreps_in, self.irreps_out, ir, channels_in, channels_out) for ir in kinds]
+        self.sizes = [entry.dim for entry in self.irreps_in]
         slices = [where for ir in kinds for where in _slices(self.irreps_out, ir)]
         order = torch.cat([torch.arange(where.start, where.stop) for where in slices]).argsort()
         self.in_order = bool((order == torch.arange(len(order))).all())
@@ -43,7 +44,8 @@ class ChannelMixing(nn.Module, ABC):
 
     def forward(self, x: Float[Tensor, "*batch dim_in channel_in"]) -> Float[Tensor, "*batch dim_out channel_out"]:
         """Mix the channels of every irrep."""
-        mixed = [block(x, matrix) for block, matrix in zip(self.blocks, self.matrices(), strict=True)]
+        parts = x.split(self.sizes, dim=-2)  # slices would each send back a gradient as large as x, mostly zeros
+        mixed = [block(parts, matrix) for block, matrix in zip(self.blocks, self.matrices(), strict=True)]
         y = torch.cat(mixed, dim=-2)
         return y if self.in_order else y.index_select(-2, self.get_buffer("order"))
 
@@ -111,15 +113,15 @@ class SharedLinear(ChannelMixing):
 
 
 class _Block:
-    """The part of a map that mixes the copies of one irrep: which rows it reads, and how its matrix is laid out."""
+    """The part of a map that mixes the copies of one irrep: which entries it reads, and how its matrix is laid out."""
 
     def __init__(self, irreps_in: Irreps, irreps_out: Irreps, ir: Irrep, channels_in: int, channels_out: int):
         self.copies_out = irreps_out.count(ir)
         self.weight_shape = (irreps_in.count(ir) * channels_in, self.copies_out * channels_out)
-        self.slices = _slices(irreps_in, ir)
+        self.entries = [index for index, entry in enumerate(irreps_in) if entry == ir]
 
-    def __call__(self, x: Tensor, weight: Tensor) -> Tensor:
-        copies = [x[..., where, :] for where in self.slices]
+    def __call__(self, parts: Sequence[Tensor], weight: Tensor) -> Tensor:
+        copies = [parts[index] for index in self.entries]
         x = copies[0] if len(copies) == 1 else torch.cat(copies, dim=-1)
         y = x @ (weight / sqrt(self.weight_shape[0]))
         return y if self.copies_out == 1 else torch.cat(y.chunk(self.copies_out, dim=-1), dim=-2)
