@@ -2,6 +2,7 @@
 
 from intertwine.groups.actions import LastAxis, Points
 from intertwine.groups.classical import SO, O
+from intertwine.groups.direct_product import DirectProduct
 from intertwine.groups.error import equivariance_error, relative_error
 from intertwine.groups.euclidean import (
     SE,
@@ -14,9 +15,12 @@ from intertwine.groups.euclidean import (
     translation_part,
 )
 from intertwine.groups.finite import Cyclic, Permutation
+from intertwine.groups.generators import Generators, differential, generators
 from intertwine.groups.group import Group
 from intertwine.groups.haar import haar_orthogonal, haar_special_orthogonal
+from intertwine.groups.linear import GL, SL, Scaling, Similarity
 from intertwine.groups.permuting import PermutationMatrix, Regular
+from intertwine.groups.projector import BlockProjector, ProjectorError, intertwiners, multiplicity
 from intertwine.groups.representation import (
     Action,
     Determinant,
@@ -28,15 +32,22 @@ from intertwine.groups.representation import (
     Sum,
     Trivial,
 )
+from intertwine.groups.subgroup import FixedAxis, SubgroupError, Unit, restrict
 
 __all__ = [
+    "GL",
     "SE",
+    "SL",
     "SO",
     "Action",
+    "BlockProjector",
     "Cyclic",
     "Determinant",
+    "DirectProduct",
     "Dual",
     "E",
+    "FixedAxis",
+    "Generators",
     "Group",
     "LastAxis",
     "O",
@@ -44,20 +55,30 @@ __all__ = [
     "PermutationMatrix",
     "Points",
     "Product",
+    "ProjectorError",
     "Regular",
     "Representation",
     "Restrict",
+    "Scaling",
+    "Similarity",
     "Standard",
+    "SubgroupError",
     "Sum",
     "Translation",
     "Trivial",
+    "Unit",
+    "differential",
     "equivariance_error",
+    "generators",
     "haar_orthogonal",
     "haar_special_orthogonal",
     "homogeneous",
+    "intertwiners",
     "linear_part",
+    "multiplicity",
     "pure_rotation",
     "pure_translation",
     "relative_error",
+    "restrict",
     "translation_part",
 ]
