@@ -67,7 +67,7 @@ def scalar_products(
         mask = torch.ones(squared.shape[:-1], dtype=torch.bool, device=squared.device)
     both = mask.unsqueeze(-1) & mask.unsqueeze(-2)
     squared = torch.where(both, squared, 0.0)
-    weight = mask / mask.sum(-1, keepdim=True).clamp(min=1)
+    weight = mask.to(squared.dtype) / mask.sum(-1, keepdim=True).clamp(min=1)
     rows = (squared * weight.unsqueeze(-2)).sum(-1, keepdim=True)
     middle = (rows * weight.unsqueeze(-1)).sum(-2, keepdim=True)
     return torch.where(both, -0.5 * (squared - rows - rows.mT + middle), 0.0)
