@@ -63,7 +63,7 @@ def test_our_errors_are_told_from_others_without_importing_them():
         __module__ = "somebody.elses"
 
     class NumericalError(ArithmeticError):
-        __module__ = "intertwine.training.loop"
+        __module__ = "intertwine.training.run"
 
     class NonFinite(GraphError, ArithmeticError):
         __module__ = "intertwine.potentials.models.potential"
@@ -84,7 +84,7 @@ def test_the_names_of_our_errors_are_the_real_ones():
     from intertwine.potentials.structures.graph import GraphError
     from intertwine.training.checkpoint import CheckpointError
     from intertwine.training.interruption import Interrupted
-    from intertwine.training.loop import NumericalError
+    from intertwine.training.run import NumericalError
 
     for kind in (GraphError, CheckpointError, IrrepsError, ConfigError):
         assert exit_code(kind("x")) == 3

@@ -19,9 +19,10 @@ from toy import TOY_PLAN, toy_collate, toy_items, toy_model, toy_objective, toy_
 from intertwine.training.checkpoint import CheckpointError, read_checkpoint, steps
 from intertwine.training.history import History
 from intertwine.training.interruption import Interrupted
-from intertwine.training.loop import NumericalError, SecondStage, fit
+from intertwine.training.loop import fit
 from intertwine.training.plan import TrainingPlan
 from intertwine.training.progress import Quiet
+from intertwine.training.run import NumericalError, SecondStage
 from intertwine.training.sampler import EpochSampler
 from intertwine.training.weights import snapshot
 

@@ -4,10 +4,11 @@ from intertwine.training.checkpoint import Checkpoint, CheckpointError, read_che
 from intertwine.training.ema import ExponentialAverage
 from intertwine.training.history import History
 from intertwine.training.interruption import Interrupted
-from intertwine.training.loop import NumericalError, SecondStage, fit
+from intertwine.training.loop import fit
 from intertwine.training.means import Mean
 from intertwine.training.plan import TrainingPlan
 from intertwine.training.progress import Bar, Lines, Progress, Quiet, make_progress
+from intertwine.training.run import NumericalError, SecondStage
 from intertwine.training.sampler import EpochSampler
 from intertwine.training.schedule import Schedule, make_schedule
 from intertwine.training.weights import load_weights

@@ -1,7 +1,9 @@
 """Means over a batch that many processes share: each brings a sum and a count. No group acts here."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
 import torch
 from torch import Tensor
@@ -46,6 +48,11 @@ def as_means(terms: Mapping[str, Tensor | Mean], items: int) -> dict[str, Mean]:
             count = torch.tensor(float(items), device=term.device)
             found[name] = Mean(term * items, count, float(name == "loss"))
     return found
+
+
+def together(found: Sequence[Mapping[str, Mean]]) -> dict[str, Mean]:
+    """The same terms over the entries of all, for example of several batches."""
+    return {name: reduce(add, (each[name] for each in found)) for name in found[0]}
 
 
 def global_counts(means: Mapping[str, Mean]) -> Tensor:

@@ -11,9 +11,10 @@ from intertwine.potentials.data.readers import write
 from intertwine.potentials.fitting.config import FinetuneConfig
 from intertwine.potentials.fitting.config_file import ConfigError
 from intertwine.potentials.fitting.finetune import finetune_potential, freeze, refit
-from intertwine.potentials.fitting.fit import make_validation, ready
+from intertwine.potentials.fitting.fit import ready
 from intertwine.potentials.fitting.objective import LossWeights
 from intertwine.potentials.fitting.training_run import fit_potential
+from intertwine.potentials.fitting.validation import make_validation
 from intertwine.potentials.models.saved import build_potential, load
 from intertwine.potentials.structures.graph import Graph, GraphError
 from intertwine.training.progress import Quiet

@@ -15,7 +15,6 @@ from intertwine.potentials.data.readers import from_atoms, write
 from intertwine.potentials.fitting.config import FitConfig
 from intertwine.potentials.fitting.fit import (
     hold_out,
-    make_validation,
     measure,
     new_potential,
     ready,
@@ -24,6 +23,7 @@ from intertwine.potentials.fitting.fit import (
 )
 from intertwine.potentials.fitting.objective import LossWeights, make_objective
 from intertwine.potentials.fitting.training_run import fit_potential
+from intertwine.potentials.fitting.validation import make_validation
 from intertwine.potentials.models.saved import load
 from intertwine.potentials.structures.batching import collate
 from intertwine.potentials.structures.graph import Graph, GraphError

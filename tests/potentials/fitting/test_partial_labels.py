@@ -10,9 +10,10 @@ from ase.build import bulk
 from lennard_jones import argon
 
 from intertwine.potentials.data.readers import from_atoms
-from intertwine.potentials.fitting.fit import make_validation, require
+from intertwine.potentials.fitting.fit import require
 from intertwine.potentials.fitting.objective import LossWeights, make_objective, make_terms
 from intertwine.potentials.fitting.partial_labels import collate_partial
+from intertwine.potentials.fitting.validation import make_validation
 from intertwine.potentials.structures.batching import collate
 from intertwine.potentials.structures.graph import Graph, GraphError
 from intertwine.potentials.structures.neighbors import connect

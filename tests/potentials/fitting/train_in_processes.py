@@ -20,7 +20,7 @@ from intertwine.potentials.data.readers import from_atoms
 from intertwine.potentials.fitting.fit import new_potential, train_potential
 from intertwine.potentials.structures.graph import Graph
 from intertwine.potentials.structures.neighbors import connect
-from intertwine.training import loop
+from intertwine.training import run
 from intertwine.training.checkpoint import read_checkpoint, write_checkpoint
 from intertwine.training.plan import TrainingPlan
 from intertwine.training.progress import Quiet
@@ -45,7 +45,7 @@ def frames() -> list[Graph]:
 
 def train(folder: Path, world: int, wrong: bool) -> None:
     if wrong:  # each process divides by its own counts, as a mean of means does
-        loop.global_counts = lambda means: world * torch.stack([mean.count.double() for mean in means.values()])
+        run.global_counts = lambda means: world * torch.stack([mean.count.double() for mean in means.values()])
     potential, graphs = new_potential("mace", SMALL, frames(), {18: 0.0}, seed=0, dtype=torch.float64)
     plan = TrainingPlan(epochs=10, batch_size=5, learning_rate=0.01, devices=world, ema_decay=0.9)
     train_potential(potential, graphs, graphs[:5], plan, progress=Quiet())

@@ -13,7 +13,7 @@ from intertwine.potentials.data.readers import read
 from intertwine.potentials.models.uncertainty import Deviation
 from intertwine.potentials.simulation.md import simulate
 from intertwine.potentials.structures.graph import GraphError
-from intertwine.training.loop import NumericalError
+from intertwine.training.run import NumericalError
 
 
 def crystal(repeat: int = 2) -> Atoms:

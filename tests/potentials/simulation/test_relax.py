@@ -10,7 +10,7 @@ from lennard_jones import argon
 from intertwine.potentials.data.readers import from_atoms, read
 from intertwine.potentials.simulation.relax import relax
 from intertwine.potentials.structures.graph import GraphError
-from intertwine.training.loop import NumericalError
+from intertwine.training.run import NumericalError
 
 MINIMUM = 2 ** (1 / 6) * 3.4
 

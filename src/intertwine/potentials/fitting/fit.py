@@ -2,16 +2,14 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
-from operator import add
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
 
 from intertwine.potentials.fitting.objective import LossWeights, make_terms
 from intertwine.potentials.fitting.partial_labels import collate_partial
+from intertwine.potentials.fitting.validation import make_validation
 from intertwine.potentials.models.models import ModelName
 from intertwine.potentials.models.potential import Potential
 from intertwine.potentials.models.saved import build_potential
@@ -26,11 +24,9 @@ from intertwine.potentials.structures.reference import (
 )
 from intertwine.potentials.structures.soundness import check_species
 from intertwine.training.history import History
-from intertwine.training.loggers import LoggerName
-from intertwine.training.loop import SecondStage, fit
-from intertwine.training.means import Mean
+from intertwine.training.loop import RunOptions, fit
 from intertwine.training.plan import TrainingPlan
-from intertwine.training.progress import Progress
+from intertwine.training.run import SecondStage
 
 
 def reference_frames(graphs: Sequence[Graph]) -> tuple[list[Graph], dict[int, float]]:
@@ -171,10 +167,7 @@ def train_potential(
     *,
     weights: LossWeights = LossWeights(),
     later_weights: LossWeights | None = None,
-    folder: Path | str | None = None,
-    resume: bool = False,
-    progress: Progress | None = None,
-    log: Collection[LoggerName] = (),
+    **options: Unpack[RunOptions],
 ) -> History:
     """Train in place on frames that are `ready`; the potential ends with the averaged weights of its best validation.
 
@@ -182,51 +175,38 @@ def train_potential(
 
     Args:
         later_weights: of the loss from `plan.swa_start` on; without them `weights`.
+        options: those of `intertwine.training.loop.fit`.
     """
-    size = 2 * plan.batch_size
-    later = later_weights or weights
+
+    def aim(weights: LossWeights) -> SecondStage:
+        return SecondStage(make_terms(weights), make_validation(valid, weights, batch_size=2 * plan.batch_size))
+
+    return train_towards(aim, potential, train, collate_partial, plan, weights, later_weights, **options)
+
+
+def train_towards(
+    aim: Callable[[LossWeights], SecondStage],
+    model: nn.Module,
+    items: Sequence[Any],
+    collate: Callable[[list[Any]], Any],
+    plan: TrainingPlan,
+    weights: LossWeights,
+    later_weights: LossWeights | None,
+    **options: Unpack[RunOptions],
+) -> History:
+    """Train what holds one potential or several, towards what loss weights stand for: first some, later others."""
+    first, second = aim(weights), aim(later_weights or weights)
     return fit(
-        potential,
-        make_terms(weights),
-        train,
-        collate_partial,
+        model,
+        first.objective,
+        items,
+        collate,
         plan,
-        validate=make_validation(valid, weights, batch_size=size),
-        second_stage=SecondStage(make_terms(later), make_validation(valid, later, batch_size=size)),
-        folder=folder,
-        resume=resume,
-        progress=progress,
-        log=log,
+        validate=first.validate,
+        second_stage=second,
         decays=hidden_matrices_decay,
+        **options,
     )
-
-
-def make_validation(
-    graphs: Sequence[Graph], weights: LossWeights, *, batch_size: int
-) -> Callable[[nn.Module], dict[str, float]]:
-    """A function from a potential to its loss and errors on some frames, over the labels that they have."""
-    terms = make_terms(weights)
-    batches = [collate_partial(graphs[start : start + batch_size]) for start in range(0, len(graphs), batch_size)]
-    return lambda potential: loss_and_errors(total(terms, potential, batches))
-
-
-def total(
-    terms: Callable[[nn.Module, Graph], dict[str, Mean]], potential: nn.Module, batches: Sequence[Graph]
-) -> dict[str, Mean]:
-    """The terms over several batches together."""
-    device = next(potential.parameters()).device
-    with torch.no_grad():
-        found = [terms(potential, batch.to(device)) for batch in batches]
-    return {name: reduce(add, (each[name] for each in found)) for name in found[0]}
-
-
-def loss_and_errors(means: Mapping[str, Mean]) -> dict[str, float]:
-    """The loss, and the root of every mean square; a label that no frame has is left out."""
-    there = {name: mean for name, mean in means.items() if mean.count > 0}
-    values = {name: (mean.total / mean.count).item() for name, mean in there.items()}
-    loss = sum(mean.weight * values[name] for name, mean in there.items())
-    roots = {name.replace("_mse", "_rmse"): value**0.5 for name, value in values.items() if name.endswith("_mse")}
-    return {"loss": loss, **roots}
 
 
 def hidden_matrices_decay(name: str, parameter: Tensor) -> bool:

@@ -9,7 +9,7 @@ from intertwine.potentials.data.workers import core_count
 from intertwine.potentials.simulation.crew import Crew, ProcessCrew, RayCrew, Task
 from intertwine.potentials.simulation.ledger import Ledger
 from intertwine.potentials.structures.graph import GraphError
-from intertwine.training.loop import NumericalError
+from intertwine.training.run import NumericalError
 
 Engine = Literal["processes", "ray"]
 CREWS: dict[str, Callable[..., Crew]] = {"processes": ProcessCrew, "ray": RayCrew}

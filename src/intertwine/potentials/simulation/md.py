@@ -25,7 +25,7 @@ from intertwine.potentials.simulation.restart import Progressed, Restart, digest
 from intertwine.potentials.simulation.trajectory import TrajectoryFile, bare, open_trajectory
 from intertwine.potentials.structures.graph import Graph, GraphError
 from intertwine.training.interruption import Interrupted, stop_requests
-from intertwine.training.loop import NumericalError
+from intertwine.training.run import NumericalError
 
 Progress = Callable[[str, int, int], None]
 """Called with a line of text, the steps done and the steps in all."""

@@ -18,7 +18,7 @@ from intertwine.potentials.simulation.cell_strain import CellFreedom
 from intertwine.potentials.simulation.dispersion import with_dispersion
 from intertwine.potentials.simulation.trajectory import bare, open_trajectory
 from intertwine.potentials.structures.graph import Graph, GraphError
-from intertwine.training.loop import NumericalError
+from intertwine.training.run import NumericalError
 
 OPTIMIZERS = {"bfgs": BFGS, "lbfgs": LBFGS, "fire": FIRE}
 Progress = Callable[[str, int, int], None]
