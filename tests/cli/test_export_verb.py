@@ -1,5 +1,6 @@
 """`intertwine export`: a file that the other verbs take, and one line where there is none."""
 
+import sys
 from pathlib import Path
 
 import pytest
