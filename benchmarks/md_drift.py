@@ -9,17 +9,12 @@ tenth as long with forces that are no derivatives: those of the same potential c
 drift, nothing has passed. Without POTENTIAL a small one is trained on the shipped frames first.
 """
 
-import argparse
-import json
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
-import torch
-from md_potential import molecules, small_potential
+from md_potential import molecules, options, show, small_potential
 
-from intertwine.experiments.machine import library_versions, this_machine
 from intertwine.potentials.simulation import md
 from intertwine.potentials.simulation.calculator import Calculator
 from intertwine.potentials.simulation.relax import relax
@@ -35,17 +30,13 @@ class Rounded(Calculator):
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("potential", type=Path, nargs="?")
+    parser = options(__doc__)
     parser.add_argument("--picoseconds", type=float, default=100.0)
     parser.add_argument("--timestep", type=float, default=0.5)
     parser.add_argument("--temperature", type=float, default=300.0)
     parser.add_argument("--limit", type=float, default=0.01)
-    parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--frames", type=int, default=500)
-    parser.add_argument("--out", type=Path)
     chosen = parser.parse_args()
-    potential = small_potential(chosen.potential, epochs=chosen.epochs, frames=chosen.frames)
+    potential, circumstances = small_potential(chosen)
     start = relax(potential, molecules("test_600K")[-1], fmax=0.01).atoms
     steps = round(1000 * chosen.picoseconds / chosen.timestep)
     choices = {"timestep": chosen.timestep, "temperature": chosen.temperature, "record_every": 10}
@@ -55,10 +46,7 @@ def main() -> int:
     md.Calculator = Rounded
     control = md.simulate(potential, start, steps=max(steps // 10, 1), **choices)
     result = {
-        "machine": str(this_machine()),
-        "versions": library_versions(),
-        "threads": torch.get_num_threads(),
-        "potential": str(chosen.potential or f"trained for {chosen.epochs} epochs on {chosen.frames} shipped frames"),
+        **circumstances,
         "atoms": len(start),
         "picoseconds": steps * chosen.timestep / 1000,
         "timestep_fs": chosen.timestep,
@@ -72,10 +60,7 @@ def main() -> int:
         "limit": chosen.limit,
         "passed": abs(run.drift) <= chosen.limit < abs(control.drift),
     }
-    text = json.dumps(result, indent=1)
-    print(text)
-    if chosen.out:
-        chosen.out.write_text(text + "\n", "utf-8")
+    show(result, chosen.out)
     return 0 if result["passed"] else 1
 
 

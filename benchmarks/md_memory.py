@@ -8,10 +8,8 @@ run that keeps 50 kB at every step on purpose; where that is not seen, nothing h
 is trained on the shipped frames first.
 """
 
-import argparse
 import ctypes
 import gc
-import json
 import os
 import sys
 import tempfile
@@ -19,10 +17,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
-from md_potential import molecules, small_potential
+from md_potential import molecules, options, show, small_potential
 
-from intertwine.experiments.machine import library_versions, this_machine
 from intertwine.potentials.models.potential import Potential
 from intertwine.potentials.simulation.md import simulate
 from intertwine.potentials.simulation.relax import relax
@@ -59,25 +55,18 @@ def slope(potential: Potential, start, steps: int, *, leak: int = 0) -> tuple[fl
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("potential", type=Path, nargs="?")
+    parser = options(__doc__)
     parser.add_argument("--steps", type=int, default=100_000)
     parser.add_argument("--limit", type=float, default=1.0)
-    parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--frames", type=int, default=500)
-    parser.add_argument("--out", type=Path)
     chosen = parser.parse_args()
-    potential = small_potential(chosen.potential, epochs=chosen.epochs, frames=chosen.frames)
+    potential, circumstances = small_potential(chosen)
     start = relax(potential, molecules("test_600K")[-1], fmax=0.01).atoms
     wall = time.perf_counter()
     found, ends = slope(potential, start, chosen.steps)
     wall = time.perf_counter() - wall
     control, _ = slope(potential, start, min(chosen.steps, 1000), leak=LEAK)
     result = {
-        "machine": str(this_machine()),
-        "versions": library_versions(),
-        "threads": torch.get_num_threads(),
-        "potential": str(chosen.potential or f"trained for {chosen.epochs} epochs on {chosen.frames} shipped frames"),
+        **circumstances,
         "atoms": len(start),
         "steps": chosen.steps,
         "slope_kB_per_step": found,
@@ -87,10 +76,7 @@ def main() -> int:
         "limit": chosen.limit,
         "passed": found < chosen.limit and control > LEAK / 2000,
     }
-    text = json.dumps(result, indent=1)
-    print(text)
-    if chosen.out:
-        chosen.out.write_text(text + "\n", "utf-8")
+    show(result, chosen.out)
     return 0 if result["passed"] else 1
 
 

@@ -10,20 +10,16 @@ minimum, `energy_difference` is the largest difference, meV/atom; `elsewhere` co
 Without POTENTIAL a small one is trained on the shipped frames first.
 """
 
-import argparse
-import json
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 import torch
 from ase import Atoms
-from md_potential import molecules, small_potential
+from md_potential import molecules, options, show, small_potential
 
-from intertwine.experiments.machine import library_versions, this_machine
 from intertwine.experiments.timing import quartiles
 from intertwine.potentials.simulation.batched_relax import relax_all
 from intertwine.potentials.simulation.relax import relax
@@ -48,18 +44,14 @@ def timed(run: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("potential", type=Path, nargs="?")
+    parser = options(__doc__)
     parser.add_argument("--structures", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cell", choices=["none", "full"], default="none")
     parser.add_argument("--fmax", type=float, default=0.01)
-    parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--frames", type=int, default=500)
-    parser.add_argument("--out", type=Path)
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    potential = small_potential(chosen.potential, epochs=chosen.epochs, frames=chosen.frames)
+    potential, circumstances = small_potential(chosen)
     structures = starts(chosen.structures, boxed=chosen.cell != "none")
     choices: dict[str, Any] = {"fmax": chosen.fmax, "cell": chosen.cell}
     ratios, seconds = [], []
@@ -76,11 +68,8 @@ def main() -> None:
     same = [abs(difference) for difference in pairs if abs(difference) < 1]
     ratio = quartiles(ratios)
     result = {
-        "machine": str(this_machine()),
-        "versions": library_versions(),
-        "threads": 1,
+        **circumstances,
         "clock": "process_time",
-        "potential": str(chosen.potential or f"trained for {chosen.epochs} epochs on {chosen.frames} shipped frames"),
         "structures": chosen.structures,
         "atoms": len(structures[0]),
         **choices,
@@ -97,10 +86,7 @@ def main() -> None:
         "energy_difference_meV_per_atom": max(same, default=None),
         "elsewhere": len(pairs) - len(same),
     }
-    text = json.dumps(result, indent=1, default=float)
-    print(text)
-    if chosen.out:
-        chosen.out.write_text(text + "\n", "utf-8")
+    show(result, chosen.out)
 
 
 if __name__ == "__main__":
