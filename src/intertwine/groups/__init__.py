@@ -20,6 +20,8 @@ from intertwine.groups.group import Group
 from intertwine.groups.haar import haar_orthogonal, haar_special_orthogonal
 from intertwine.groups.linear import GL, SL, Scaling, Similarity
 from intertwine.groups.permuting import PermutationMatrix, Regular
+from intertwine.groups.piecewise import Piecewise
+from intertwine.groups.power import Power
 from intertwine.groups.projector import BlockProjector, ProjectorError, intertwiners, multiplicity
 from intertwine.groups.representation import (
     Action,
@@ -53,7 +55,9 @@ __all__ = [
     "O",
     "Permutation",
     "PermutationMatrix",
+    "Piecewise",
     "Points",
+    "Power",
     "Product",
     "ProjectorError",
     "Regular",

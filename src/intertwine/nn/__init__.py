@@ -10,6 +10,7 @@ from intertwine.nn.invariant_embedding import InvariantEmbedding
 from intertwine.nn.linear import Linear, SharedLinear
 from intertwine.nn.mlp import MLP
 from intertwine.nn.norm import RMSNorm, invariant_norm
+from intertwine.nn.piecewise import PiecewiseMap
 from intertwine.nn.radial import BesselBasis, GaussianBasis, PolynomialCutoff, RadialMLP
 from intertwine.nn.radial_table import RadialTable
 from intertwine.nn.sphere_activation import SphereActivation
@@ -27,6 +28,7 @@ __all__ = [
     "GridMLP",
     "InvariantEmbedding",
     "Linear",
+    "PiecewiseMap",
     "PolynomialCutoff",
     "RMSNorm",
     "RadialMLP",

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn import functional
 
 from intertwine.groups.frames.pca import relative_steps, smallest, with_signs
 from intertwine.groups.frames.segments import PartError, check_points, segment_max, segment_sum
@@ -29,7 +30,7 @@ class PartFrames:
     """
 
     elements: Float[Tensor, "part frame d d"]
-    """Orthogonal, or zero where the axes are not to be trusted: see `part_frames`."""
+    """Columns are the axes: orthogonal, of length one, or zero for an axis that the points do not determine."""
     shift: Float[Tensor, "part d"]
     gap: Float[Tensor, "part"]
     """Smallest gap between two non-zero variances over the largest; infinite where no two are non-zero."""
@@ -77,12 +78,12 @@ class PartPCA:
     All parts of all clouds are done at once by sums over the points: O(points d^2 + parts d^3), whatever the number of
     parts. Frames carry no gradient.
 
-    Exact also for parts without a unique frame as long as the full set of signs is averaged: a single point, points on
-    a line or in a plane have zero coordinates along the axes that are undetermined, and an empty part has no points.
-    Two equal variances above zero are another matter (a cube, a ring): such a part is flagged, and with "centre" its
-    elements are zero, so that a network sees of it only what it is given beside coordinates, such as distances from the
-    centre. This too is exact. `tolerance` is where `gap` counts as none, `TOLERANCE` if None: rounding is amplified by
-    1 / gap.
+    Exact for every part, also where axes are not determined, if the full set of signs is averaged: such axes are zero.
+    They are the two axes across points on a line and all three of a single point or an empty part, where points have
+    no coordinates anyway, and those of equal variances above zero (a cube, a ring). A network sees of a cube what it
+    is given beside coordinates, such as distances from the centre. Parts with equal variances are flagged; "keep"
+    leaves them axes that are arbitrary. `tolerance` is where variances count as equal, `TOLERANCE` if None: rounding is
+    amplified by 1 / gap.
 
     Raises PartError for points that are not finite, for part numbers out of range, and with "error" for a degenerate
     part.
@@ -97,14 +98,14 @@ class PartPCA:
     """
 
     group: Literal["E", "SE"] = "SE"
-    degenerate: Literal["centre", "keep", "error"] = "centre"
+    degenerate: Literal["project", "keep", "error"] = "project"
     tolerance: float | None = None
 
     def __post_init__(self) -> None:
         if self.group not in ("E", "SE"):
             raise PartError(f"PartPCA: expected group 'E' or 'SE', came {self.group!r}.")
-        if self.degenerate not in ("centre", "keep", "error"):
-            raise PartError(f"PartPCA: expected degenerate 'centre', 'keep' or 'error', came {self.degenerate!r}.")
+        if self.degenerate not in ("project", "keep", "error"):
+            raise PartError(f"PartPCA: expected degenerate 'project', 'keep' or 'error', came {self.degenerate!r}.")
 
     def __call__(
         self,
@@ -121,18 +122,22 @@ class PartPCA:
         inside = ((points - shift[part]).unsqueeze(-2) @ axes[part]).squeeze(-2)
         reach = segment_max(inside.abs(), part, parts)
         rounding = torch.finfo(x.dtype).eps * torch.maximum(segment_max(points.abs(), part, parts), reach)
-        gap = smallest(relative_steps(variances, reach <= 30 * rounding.amax(-1, keepdim=True)))
+        empty = reach <= 30 * rounding.amax(-1, keepdim=True)
+        steps = relative_steps(variances, empty)
+        gap = smallest(steps)
         tolerance = TOLERANCE[x.dtype] if self.tolerance is None else self.tolerance
         degenerate = gap < tolerance
         if self.degenerate == "error" and bool(degenerate.any()):
             worst = int(gap.argmin())
             raise PartError(
                 f"PartPCA: part {worst} has two equal variances (relative gap {float(gap[worst]):.1e}, tolerance "
-                f"{tolerance:g}), so its axes are not determined. Take degenerate='centre', or cut the part finer."
+                f"{tolerance:g}), so its axes are not determined. Take degenerate='project', or cut the part finer."
             )
-        elements = with_signs(axes, special=self.group == "SE")
-        if self.degenerate == "centre":
-            elements = elements * (~degenerate)[:, None, None, None]
+        loose = empty & (empty.sum(-1, keepdim=True) > 1)
+        if self.degenerate == "project":
+            close = steps < tolerance
+            loose = loose | functional.pad(close, (0, 1)) | functional.pad(close, (1, 0))
+        elements = with_signs(axes, special=self.group == "SE") * ~loose[:, None, None, :]
         return PartFrames(elements.to(x.dtype), shift.to(x.dtype), gap.to(x.dtype), size, degenerate)
 
 

@@ -1,0 +1,1 @@
+"""Clouds whose parts move on their own: partitions, and networks that follow them."""
