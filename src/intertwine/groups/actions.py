@@ -1,4 +1,4 @@
-"""Actions on tensors outside the house layout: E(n) moves points, any representation acts on the last axis."""
+"""Actions on tensors outside the house layout: E(n) moves points, any representation acts on one or two last axes."""
 
 from jaxtyping import Float, Shaped
 from torch import Tensor
@@ -60,3 +60,32 @@ class LastAxis(Action):
     def act(self, g: Shaped[Tensor, "..."], x: Shaped[Tensor, "*batch row dim"]) -> Shaped[Tensor, "..."]:
         """Apply the matrices along the last axis."""
         return self.base.act(g, x.mT).mT
+
+
+class BothAxes(Action):
+    """A representation on the last two axes at once: tensors stored as `[*batch, dim, dim]`, such as stresses or, with
+    permutation matrices, adjacency.
+
+        act(g, x) = M x M^T,      M = base.matrix(g)
+
+    Example:
+        >>> import torch
+        >>> from intertwine.groups.classical import SO
+        >>> from intertwine.groups.representation import Standard
+        >>> BothAxes(Standard(SO(3))).act(SO(3).sample(), torch.eye(3)).round().abs()
+        tensor([[1., 0., 0.],
+                [0., 1., 0.],
+                [0., 0., 1.]])
+    """
+
+    def __init__(self, base: Representation) -> None:
+        self.base = base
+
+    @property
+    def group(self) -> Group:
+        """The same group."""
+        return self.base.group
+
+    def act(self, g: Shaped[Tensor, "..."], x: Shaped[Tensor, "*batch dim dim"]) -> Shaped[Tensor, "..."]:
+        """Apply the matrices along both axes."""
+        return self.base.act(g, self.base.act(g, x).mT).mT

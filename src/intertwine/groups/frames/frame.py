@@ -6,6 +6,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from intertwine.groups.euclidean import SE, E, homogeneous
+from intertwine.groups.finite import Permutation
+from intertwine.groups.group import Group
+
 
 class FrameError(ValueError):
     """No frame can be made of this input: the line names what is wrong with it."""
@@ -60,6 +64,22 @@ class Frame:
         """Points back from every system: g_k z = z elements_k^T + shift."""
         with full_precision(self.elements):
             return z.to(self.elements.dtype) @ self.elements.mT + self.shift[..., None, None, :]
+
+    def members(self, group: Group) -> Tensor:
+        """The elements as `group` writes its own, `[*batch, frame, *element_shape]`: motions for E and SE, places for
+        permutations, matrices for all others.
+
+        Example:
+            >>> from intertwine.groups.frames.pca import PCAFrame
+            >>> PCAFrame("E")(torch.randn(5, 3)).members(E(3)).shape
+            torch.Size([8, 4, 4])
+        """
+        if isinstance(group, E | SE):
+            shift = self.shift[..., None, :].expand(self.elements.shape[:-1])
+            return homogeneous(self.elements, shift)
+        if isinstance(group, Permutation):
+            return self.elements.argmax(-2)
+        return self.elements
 
     def pick(self, index: Tensor) -> "Frame":
         """The frame with only the element `index`, an integer `[*batch]`, at weight 1.
