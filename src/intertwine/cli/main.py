@@ -23,6 +23,7 @@ from intertwine.cli import (
     relax,
     report,
     reproduce,
+    symmetry,
     train,
 )
 from intertwine.cli.boundary import Boundary
@@ -57,6 +58,7 @@ for verb in (committee.committee, calibrate.calibrate, info.info):
     app.command()(verb)
 app.add_typer(convert.app, name="convert", help="Take over models of other tools.")
 app.add_typer(data.app, name="data", help="Look at, convert, split and label sets of structures.")
+app.add_typer(symmetry.app, name="symmetry", help="Hold a torch module of your own to a group.")
 for verb in (reproduce.reproduce, bench.bench, doctor.doctor):
     app.command()(verb)
 
