@@ -75,8 +75,13 @@ def convolve_by_length(
     r: Tensor,
     senders: Tensor,
     receivers: Tensor,
+    pair: Tensor | None = None,
 ) -> Tensor:
-    """Messages whose weights are a function of the length of the edge: a network, or its table."""
+    """Messages whose weights are a function of the length of the edge: a network, or its table.
+
+    With `pair` lengths r are those of pairs, of which edge e is `pair[e]`: the network is asked once for both edges.
+    """
     if isinstance(radial, RadialTable):
+        r = r if pair is None else r.index_select(0, pair)
         return convolve_tabulated(layer, radial, x, filter, r, senders, receivers)
-    return layer(x, filter, radial(r), senders, receivers)
+    return layer(x, filter, radial(r), senders, receivers, pair)

@@ -13,7 +13,7 @@ from intertwine.tensor_products.kernels.convolve import convolve, takes
 class Convolution(nn.Module):
     r"""Sum over incoming edges of a tensor product with a filter.
 
-        z[i] = sum over edges e with receivers[e] = i of   product(x[senders[e]], filter[e], weight[e])
+        z[i] = sum over edges e with receivers[e] = i of   product(x[senders[e]], filter[e], weight[pair[e]])
 
     One call holds gather, product and scatter. Where the compiled kernel runs, messages are never stored: it visits
     the edges of a receiver one after the other and sums in their order, so that results are the same from run to run
@@ -25,7 +25,8 @@ class Convolution(nn.Module):
             adds messages up as they arrive, so that results differ in the last digits from run to run, unless
             `torch.use_deterministic_algorithms` forbids it. The CPU always sums in order.
 
-    Shapes: x `node dim1 channel`, filter `edge dim2 1`, weight `edge paths channel`, result `node dim3 channel`.
+    Shapes: x `node dim1 channel`, filter `edge dim2 1`, weight `pair paths channel`, result `node dim3 channel`.
+    Without `pair` every edge has weights of its own, in the order of the edges.
 
     Raises:
         ValueError: the product has weights of its own.
@@ -63,11 +64,14 @@ class Convolution(nn.Module):
         self,
         x: Float[Tensor, "node dim1 channel"],
         filter: Float[Tensor, "edge dim2 1"],
-        weight: Float[Tensor, "edge paths channel"] | None,
+        weight: Float[Tensor, "pair paths channel"] | None,
         senders: Int[Tensor, "edge"],
         receivers: Int[Tensor, "edge"],
+        pair: Int[Tensor, "edge"] | None = None,
     ) -> Float[Tensor, "node dim3 channel"]:
         """Pass one round of messages."""
+        if pair is not None and weight is not None:
+            weight = weight.index_select(0, pair)
         if self.fused and takes(x, filter, weight) and self._fits(x, filter, weight, senders, receivers):
             table = (self.structure, self.tables.like(x, "couplings"), self.dim_out, self.deterministic)
             return convolve(x, filter.squeeze(-1), weight, senders, receivers, *table)

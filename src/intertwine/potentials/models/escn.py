@@ -160,10 +160,10 @@ class EdgeFrameLayer(nn.Module):
 
     def gather(self, x: Tensor, edges: Edges, directions: Tensor, frames: Frames) -> Tensor:
         """The sum of the messages that every node receives."""
-        _, lengths, senders, receivers = edges
+        _, lengths, senders, receivers, _ = edges
         first, second = self.first, self.second
         ends = self.mix_senders(x).index_select(0, senders) + self.mix_receivers(x).index_select(0, receivers)
-        radial = self.radial(lengths).index_select(1, self.get_buffer("entry_of_row"))
+        radial = edges.by_edge(self.radial(lengths)).index_select(1, self.get_buffer("entry_of_row"))
         m = first.in_frame(radial * first.turn(frames, ends / sqrt(2)), first.pole(directions), first.weight)
         m = second.turn_back(frames, second.in_frame(self.gate(m), second.pole(directions), second.weight))
         return m.new_zeros(x.shape[0], *m.shape[1:]).index_add(0, receivers, m)

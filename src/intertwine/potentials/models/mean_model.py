@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from intertwine.potentials.models.potential import Potential
+from intertwine.potentials.models.potential import Potential, takes_pairs
+from intertwine.potentials.structures.pairs import Pairs
 
 
 class MeanModel(nn.Module):
@@ -41,6 +42,7 @@ class MeanModel(nn.Module):
                     )
         self.members = nn.ModuleList(members)
         self.species, self.cutoff = first.species, first.cutoff
+        self.takes_pairs = all(takes_pairs(member.model) for member in members)
 
     @property
     def potentials(self) -> list[Potential]:
@@ -53,9 +55,11 @@ class MeanModel(nn.Module):
         vectors: Float[Tensor, "edge 3"],
         senders: Int[Tensor, "edge"],
         receivers: Int[Tensor, "edge"],
+        pairs: Pairs | None = None,
     ) -> Float[Tensor, "node"]:
         """Energy of every atom."""
-        energies = [member.scale * member.model(element, vectors, senders, receivers) for member in self.potentials]
+        given = (element, vectors, senders, receivers, *(() if pairs is None else (pairs,)))
+        energies = [member.scale * member.model(*given) for member in self.potentials]
         return torch.stack(energies).mean(dim=0)
 
 

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from intertwine.nn.radial import BesselBasis, PolynomialCutoff, RadialMLP
 from intertwine.o3.irreps import Irreps, IrrepsError
 from intertwine.o3.spherical_harmonics import SphericalHarmonics
 from intertwine.potentials.models.isolated import above_isolated, with_isolated
+from intertwine.potentials.structures.pairs import Pairs
 
 
 class Edges(NamedTuple):
@@ -18,10 +19,16 @@ class Edges(NamedTuple):
 
     filters: Float[Tensor, "edge dim 1"]
     """Harmonics of their directions."""
-    lengths: Float[Tensor, "edge"]
-    """Angstrom."""
+    lengths: Float[Tensor, "pair"]
+    """Angstrom; of pairs, or of edges where nobody knows which ones are pairs."""
     senders: Int[Tensor, "edge"]
     receivers: Int[Tensor, "edge"]
+    pair: Int[Tensor, "edge"] | None = None
+    """The pair of every edge."""
+
+    def by_edge(self, x: Float[Tensor, "pair *size"]) -> Float[Tensor, "edge *size"]:
+        """What was computed of `lengths`, for every edge."""
+        return x if self.pair is None else x.index_select(0, self.pair)
 
 
 class MessagePassing(nn.Module, ABC):
@@ -45,6 +52,8 @@ class MessagePassing(nn.Module, ABC):
         True
     """
 
+    takes_pairs: ClassVar[Literal[True]] = True
+
     def __init__(
         self, *, species: Sequence[int], cutoff: float, channels: int, hidden: str, edge_degree: int, layers: int
     ):
@@ -65,10 +74,15 @@ class MessagePassing(nn.Module, ABC):
         vectors: Float[Tensor, "edge 3"],
         senders: Int[Tensor, "edge"],
         receivers: Int[Tensor, "edge"],
+        pairs: Pairs | None = None,
     ) -> Float[Tensor, "node"]:
         """Energy of every atom."""
-        lengths = vectors.norm(dim=-1)
-        edges = Edges(self.harmonics(vectors).unsqueeze(-1), lengths, senders, receivers)
+        filters = self.harmonics(vectors).unsqueeze(-1)
+        if pairs is None:
+            edges = Edges(filters, vectors.norm(dim=-1), senders, receivers)
+        else:
+            lengths = vectors.index_select(0, pairs.first).norm(dim=-1)
+            edges = Edges(filters, lengths, senders, receivers, pairs.of_edge)
         nodes = with_isolated(element, len(self.species))
         energy = self.node_energies(self.embedding(nodes).unsqueeze(1), nodes, edges)
         return above_isolated(energy, element, receivers)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from intertwine.potentials.structures.graph import Graph, GraphError, Prediction
 from intertwine.potentials.structures.neighbors import edge_vectors
+from intertwine.potentials.structures.pairs import Pairs, pairs_of
 from intertwine.potentials.structures.reference import composition_energy
 from intertwine.potentials.structures.soundness import check_species
 
@@ -39,6 +40,28 @@ class EnergyModel(Protocol):
         receivers: Int[Tensor, "edge"],
     ) -> Float[Tensor, "node"]:
         """Energy of every atom in units of the potential's `scale`; `element` indexes `species`."""
+        ...
+
+
+@runtime_checkable
+class PairedModel(EnergyModel, Protocol):
+    """An `EnergyModel` that, told which edges are two directions of one pair, reads the length of one of them.
+
+    It then answers the same; see `Pairs` for its slopes.
+    """
+
+    takes_pairs: bool
+    """Whether it can make use of them."""
+
+    def __call__(
+        self,
+        element: Int[Tensor, "node"],
+        vectors: Float[Tensor, "edge 3"],
+        senders: Int[Tensor, "edge"],
+        receivers: Int[Tensor, "edge"],
+        pairs: Pairs | None = None,
+    ) -> Float[Tensor, "node"]:
+        """As that of an `EnergyModel`."""
         ...
 
 
@@ -118,7 +141,8 @@ class Potential(nn.Module):
         differentiable = torch.is_grad_enabled()
         with torch.enable_grad():
             vectors = edge_vectors(graph).detach().to(self.dtype).requires_grad_(forces or stress)
-            node_energy = self.scale * self.model(element, vectors, graph.senders, graph.receivers)
+            pairs = (pairs_of(graph),) if takes_pairs(self.model) else ()
+            node_energy = self.scale * self.model(element, vectors, graph.senders, graph.receivers, *pairs)
             gradient = None
             if forces or stress:
                 (gradient,) = torch.autograd.grad(
@@ -144,6 +168,11 @@ class Potential(nn.Module):
         if (element < 0).any():
             check_species(graph, self.species)
         return element
+
+
+def takes_pairs(model: nn.Module) -> bool:
+    """Whether a model has use for the pairs of a graph."""
+    return isinstance(model, PairedModel) and model.takes_pairs
 
 
 def pair_forces(gradient: Float[Tensor, "edge 3"], graph: Graph) -> Float[Tensor, "node 3"]:

@@ -192,12 +192,14 @@ class EdgeAttention(nn.Module):
 
     def forward(self, x: Float[Tensor, "node dim_in channel"], edges: Edges) -> Float[Tensor, "node dim_out channel"]:
         """Exchange messages once."""
-        filters, lengths, senders, receivers = edges
-        radial, radial_sent = self.radial(lengths).split(self.rows, dim=1)
+        filters, lengths, senders, receivers, _ = edges
+        radial, radial_sent = edges.by_edge(self.radial(lengths)).split(self.rows, dim=1)
         ends = self.mix_senders(x).index_select(0, senders) + self.mix_receivers(x).index_select(0, receivers)
         m = self.mix(self.meeting(ends / sqrt(2), filters, radial))
         logit = (smooth_leaky_relu(m[:, 0]).unflatten(-1, self.query.shape) * self.query).sum(-1)
-        alpha = edge_softmax(logit / sqrt(self.query.shape[1]), self.envelope(lengths), receivers, x.shape[0])
+        alpha = edge_softmax(
+            logit / sqrt(self.query.shape[1]), edges.by_edge(self.envelope(lengths)), receivers, x.shape[0]
+        )
         weight = radial_sent * alpha.repeat_interleave(self.query.shape[1], dim=1).unsqueeze(1)
         messages = self.sending(self.gate(m[:, 1:]), filters, weight)
         return self.mix_out(messages.new_zeros(x.shape[0], *messages.shape[1:]).index_add(0, receivers, messages))

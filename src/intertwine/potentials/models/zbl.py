@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from intertwine.nn.radial import PolynomialCutoff
 from intertwine.o3.constants import Constants
-from intertwine.potentials.models.potential import EnergyModel
+from intertwine.potentials.models.potential import EnergyModel, takes_pairs
 from intertwine.potentials.models.uncertainty import LinearAtLast
+from intertwine.potentials.structures.pairs import Pairs
 
 RepulsionName = Literal["none", "zbl"]
 
@@ -108,6 +109,7 @@ class WithRepulsion(nn.Module):
             )
         self.model, self.scale = model, float(scale)
         self.species, self.cutoff = tuple(model.species), float(model.cutoff)
+        self.takes_pairs = takes_pairs(model)
         self.repulsion = ZBL(self.species, self.cutoff)
 
     @property
@@ -123,10 +125,12 @@ class WithRepulsion(nn.Module):
         vectors: Float[Tensor, "edge 3"],
         senders: Int[Tensor, "edge"],
         receivers: Int[Tensor, "edge"],
+        pairs: Pairs | None = None,
     ) -> Float[Tensor, "node"]:
         """Energy of every atom in units of the scale."""
         repulsion = self.repulsion(element, vectors, senders, receivers)
-        return self.model(element, vectors, senders, receivers) + repulsion / self.scale
+        given = () if pairs is None else (pairs,)
+        return self.model(element, vectors, senders, receivers, *given) + repulsion / self.scale
 
 
 def with_repulsion(model: nn.Module, name: str, *, scale: float) -> nn.Module:
