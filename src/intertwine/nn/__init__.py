@@ -13,6 +13,9 @@ from intertwine.nn.norm import RMSNorm, invariant_norm
 from intertwine.nn.piecewise import PiecewiseMap
 from intertwine.nn.radial import BesselBasis, GaussianBasis, PolynomialCutoff, RadialMLP
 from intertwine.nn.radial_table import RadialTable
+from intertwine.nn.soft_coupling import TensorCoupling, tensors
+from intertwine.nn.soft_linear import SoftLinear
+from intertwine.nn.soft_network import SoftNetwork, TensorGate
 from intertwine.nn.sphere_activation import SphereActivation
 from intertwine.nn.tabulated_convolution import TabulatedConvolution
 from intertwine.nn.tinvnn import TinvNN
@@ -34,13 +37,18 @@ __all__ = [
     "RadialMLP",
     "RadialTable",
     "SharedLinear",
+    "SoftLinear",
+    "SoftNetwork",
     "SphereActivation",
     "TabulatedConvolution",
+    "TensorCoupling",
+    "TensorGate",
     "TinvNN",
     "TrainableCutoff",
     "aliasing_report",
     "edge_softmax",
     "from_e3nn",
     "invariant_norm",
+    "tensors",
     "weights_from_e3nn",
 ]
