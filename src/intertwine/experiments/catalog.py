@@ -2,12 +2,13 @@
 
 from difflib import get_close_matches
 
-from intertwine.experiments import facet, gaunt, price_of_freedom, tdn
+from intertwine.experiments import facet, gaunt, price_of_freedom, tdn, tinvnn
 from intertwine.experiments.experiment import Experiment, ExperimentError
 
 EXPERIMENTS: tuple[Experiment, ...] = (
     gaunt.EXPERIMENT,
     price_of_freedom.EXPERIMENT,
+    tinvnn.EXPERIMENT,
     tdn.EXPERIMENT,
     facet.EXPERIMENT,
 )
