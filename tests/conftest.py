@@ -6,6 +6,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+import shape_checks
+
 settings.register_profile("repeatable", derandomize=True)
 settings.register_profile("explore", print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
@@ -15,3 +17,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 def same_random_numbers():
     """Parameters that a test draws without a generator of its own do not depend on the tests before it."""
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def shapes_checked_anew():
+    """No test finds the checks of its shapes used up by the tests before it."""
+    shape_checks.begin_test()
