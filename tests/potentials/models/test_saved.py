@@ -47,7 +47,7 @@ def test_a_potential_comes_back_bit_for_bit_in_its_own_dtype(tmp_path, dtype, pr
     assert loaded.dtype == dtype and not loaded.training
     before, after = weights(saved), weights(loaded)
     assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
-    for name in ("reference_energies", "scale", "shift", "species", "cutoff", "recipe"):
+    for name in ("reference_energies", "scale", "shift", "shift_alone", "species", "cutoff", "recipe"):
         assert getattr(loaded, name) == getattr(saved, name)
     expected, found = saved(water()), loaded(water())
     assert torch.equal(expected.energy, found.energy) and torch.equal(expected.forces, found.forces)
@@ -164,7 +164,7 @@ def test_values_that_describe_no_potential_are_refused_even_with_a_correct_diges
 def test_values_that_are_missing_are_refused_even_with_a_correct_digest(tmp_path):
     folder = save_potential(tmp_path / "potential", potential())
     values, tensors = json.loads((folder / VALUES).read_text())["values"], load_file(folder / TENSORS)
-    for name in values.keys() - {"notes"}:
+    for name in values.keys() - {"notes", "shift_alone"}:
         rest = {key: value for key, value in values.items() if key != name}
         write_checkpoint(folder, tensors, rest, kind="potential")
         assert f"'{name}'" in refusal(folder)

@@ -94,6 +94,7 @@ def _build(export: Export, head: int) -> Potential:
         dict(zip(export.content["atomic_numbers"], arrays["atomic_energies"][head].tolist(), strict=True)),
         scale=_of_head(arrays["scale"], head),
         shift=_of_head(arrays["shift"], head),
+        shift_alone=True,
         seed=0,
     ).double()
     assert isinstance(potential.model, MACETorch)

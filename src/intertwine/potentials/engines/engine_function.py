@@ -70,8 +70,7 @@ class EngineFunction(nn.Module):
 
     def __init__(self, potential: Potential):
         super().__init__()
-        self.model, self.scale, self.dtype = deepcopy(potential.model), potential.scale, potential.dtype
-        self.model.requires_grad_(False)
+        self.potential, self.dtype = deepcopy(potential).requires_grad_(False), potential.dtype
         index = potential.get_buffer("species_index")
         values = [potential.reference_energies.get(number, torch.nan) + potential.shift for number in range(len(index))]
         self.register_buffer("index", index.clone())
@@ -95,10 +94,10 @@ class EngineFunction(nn.Module):
         known = (number == numbers) & (index[number] >= 0)
         with torch.enable_grad():
             vectors = edge_vectors(graph).detach().to(self.dtype).requires_grad_()
-            node_energy = self.scale * self.model(index[number].clamp(min=0), vectors, senders, receivers)
+            node_energy = self.potential.atom_energies(index[number].clamp(min=0), vectors, senders, receivers)
             (gradient,) = torch.autograd.grad(node_energy.sum(), vectors)
         vectors, gradient = vectors.detach().double(), gradient.double()
-        node_energy = torch.where(known, node_energy.detach().double(), torch.nan)
+        node_energy = torch.where(known, node_energy.detach(), torch.nan)
         zeros = reference.new_zeros(cell.shape[0])
         outer = vectors.unsqueeze(-1) * gradient.unsqueeze(-2)
         virial = zeros.new_zeros(cell.shape).index_add(0, structure[receivers], outer)

@@ -88,4 +88,5 @@ def load_exported(path: Path | str) -> Potential:
     values = read_description(path)
     model = ExportedModel(start(path, values["format"]), values["species"], values["cutoff"])
     references = {int(number): energy for number, energy in values["reference_energies"].items()}
-    return Potential(model, references, shift=values["shift"]).to(values["device"])
+    shift = values["shift"]  # of which the package has taken from lonely atoms what they must not have
+    return Potential(model, references, shift=shift, shift_alone=True).to(values["device"])

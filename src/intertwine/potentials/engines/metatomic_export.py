@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from ase import Atoms
-from torch import Tensor
+from torch import Tensor, nn
 
 from intertwine import __version__
 from intertwine.potentials.data.readers import from_atoms
@@ -85,10 +85,10 @@ def atomistic(potential: Potential) -> Any:
     with using(None), torch.no_grad(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # other sizes are compared later
         warnings.filterwarnings("ignore", category=DeprecationWarning)
-        traced: Any = torch.jit.trace(function.model.cpu(), example, check_trace=False)
+        traced: Any = torch.jit.trace(_AtomEnergies(function.potential.cpu()), example, check_trace=False)
     module = MetatomicModel(
         traced, function.get_buffer("index").cpu(), function.get_buffer("reference").cpu(), potential.cutoff,
-        potential.scale, potential.dtype == torch.float32,
+        potential.dtype == torch.float32,
     )  # fmt: skip
     outputs = {kind: metatomic.ModelOutput(unit="eV", sample_kind=kind) for kind in ("system", "atom")}
     capabilities = metatomic.ModelCapabilities(
@@ -102,6 +102,17 @@ def atomistic(potential: Potential) -> Any:
     kind = type(potential.model).__name__
     metadata = metatomic.ModelMetadata(name=kind, description=f"{kind} potential, exported by intertwine {__version__}")
     return metatomic.AtomisticModel(module.eval(), metadata, capabilities)  # type: ignore[arg-type]
+
+
+class _AtomEnergies(nn.Module):
+    """What can be traced: a module whose forward is `Potential.atom_energies`."""
+
+    def __init__(self, potential: Potential):
+        super().__init__()
+        self.potential = potential
+
+    def forward(self, element: Tensor, vectors: Tensor, senders: Tensor, receivers: Tensor) -> Tensor:
+        return self.potential.atom_energies(element, vectors, senders, receivers)
 
 
 def reach(potential: Potential, *, longest: int = 12) -> int:

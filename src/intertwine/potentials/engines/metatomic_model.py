@@ -15,13 +15,13 @@ from torch import Tensor, nn
 class MetatomicModel(nn.Module):
     """The energy, of systems or of atoms, as a function of positions and cells that can be differentiated.
 
-        energy of an atom = scale model(...) + reference + shift        eV, float64 whatever the model computes in
+        energy of an atom = atom_energies(...) + reference + shift        eV, float64 whatever the model computes in
 
     An engine finds all ordered pairs within the cutoff; the first atom of a pair sends, the second receives. Forces
     and stress are the engine's: it differentiates.
 
     Args:
-        model: a traced `EnergyModel`.
+        model: `Potential.atom_energies`, traced.
         index: place of every atomic number in the species of the model.
         reference: energy of an atom of every atomic number, eV, shift included.
     """
@@ -29,9 +29,9 @@ class MetatomicModel(nn.Module):
     index: Tensor
     reference: Tensor
 
-    def __init__(self, model: nn.Module, index: Tensor, reference: Tensor, cutoff: float, scale: float, single: bool):
+    def __init__(self, model: nn.Module, index: Tensor, reference: Tensor, cutoff: float, single: bool):
         super().__init__()
-        self.model, self.scale = model, scale
+        self.model = model
         self.dtype = torch.float32 if single else torch.float64
         self.options = NeighborListOptions(cutoff=cutoff, full_list=True, strict=True)
         self.register_buffer("index", index)
@@ -70,8 +70,7 @@ class MetatomicModel(nn.Module):
         number, sample = torch.cat(numbers), torch.cat(samples)
         element = self.index[number]
         near = torch.cat(vectors).to(self.dtype)
-        energy = self.model(element, near, torch.cat(senders), torch.cat(receivers)).double()
-        energy = self.scale * energy + self.reference[number]
+        energy = self.model(element, near, torch.cat(senders), torch.cat(receivers)) + self.reference[number]
         if selected_atoms is not None:
             chosen = Labels(["system", "atom"], sample).select(selected_atoms)
             energy, sample = energy[chosen], sample[chosen]

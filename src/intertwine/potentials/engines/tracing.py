@@ -28,7 +28,7 @@ def trace(function: EngineFunction, example: EngineInputs) -> torch.export.Expor
         traced = make_fx(function, tracing_mode="symbolic", _allow_non_fake_inputs=True)(*example)
         program = torch.export.export(_Called(traced), tuple(example), dynamic_shapes=sizes, strict=False)
     except (UserError, GuardOnDataDependentSymNode) as error:
-        kind = type(function.model).__name__
+        kind = type(function.potential.model).__name__
         raise ExportError(
             f"export: {kind} cannot be traced for any number of atoms ({str(error).splitlines()[0][:120]}). Its code "
             f"must not fix sizes or branch on numbers: write x.shape[0] for len(x), and torch.where for if."

@@ -58,7 +58,8 @@ def finetune_potential(config: FinetuneConfig, *, resume: bool = False, progress
         require(labels, [graph for each in sets.values() for graph in each.train])
         references, shift = refit(start, ready(sets[MAIN].train, start), sets[MAIN].isolated)
     if config.replay is None:
-        main = Potential(start.model, references, scale=start.scale, shift=shift)
+        rule = start.shift_alone
+        main = Potential(start.model, references, scale=start.scale, shift=shift, shift_alone=rule)
         main.recipe = start.recipe
         heads = {MAIN: main}
     elif any(of_readout(name) for name, _ in start.named_parameters()):

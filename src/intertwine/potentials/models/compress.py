@@ -139,6 +139,7 @@ def _with_waves(potential: Potential, r: Tensor, exact: Mapping[str, Tensor], wa
         potential.reference_energies,
         scale=potential.scale,
         shift=potential.shift,
+        shift_alone=potential.shift_alone,
         seed=0,
     ).to(device=potential.get_buffer("species_index").device, dtype=potential.dtype)
     tensors = {

@@ -27,7 +27,8 @@ class Bench:
     whole: Potential
     """As given."""
     potential: Potential
-    """Without reference energies and shift, beside which the rounding of large totals would hide small errors."""
+    """Without reference energies, beside which the rounding of large totals would hide small errors, and without a
+    shift that lonely atoms have too."""
     structures: dict[str, Graph]
     """Without edges: `MOLECULES`, which have no cell, and `CRYSTALS`, which have a volume."""
     generator: torch.Generator
@@ -53,7 +54,8 @@ class Bench:
         structures = {name: from_atoms(atoms, keys=None) for name, atoms in made.items()}
         whole = deepcopy(potential).to("cpu", torch.float64).eval()
         bare = deepcopy(whole)
-        bare.reference_energies, bare.shift = dict.fromkeys(whole.species, 0.0), 0.0
+        bare.reference_energies = dict.fromkeys(whole.species, 0.0)
+        bare.shift = 0.0 if whole.shift_alone else whole.shift
         return cls(whole, bare, structures, generator)
 
     def predict(self, *graphs: Graph, stress: bool = False) -> tuple[Graph, Prediction]:

@@ -94,7 +94,7 @@ def cutoff_is_smooth(bench: Bench) -> Findings:
 
 
 def isolated_atoms(bench: Bench) -> Findings:
-    """Atoms without neighbours have their reference energy and the shift, eV, and no force; others have it on top."""
+    """Atoms without neighbours have their reference energy, eV, and no force; the references of others add too."""
     whole, far = bench.whole, torch.arange(3.0, dtype=torch.float64)[:, None] * 9 * bench.potential.cutoff
     alone = [bench.atoms(torch.zeros(1, 3, dtype=torch.float64), torch.tensor([number])) for number in whole.species]
     cases = {
@@ -107,9 +107,9 @@ def isolated_atoms(bench: Bench) -> Findings:
         with torch.no_grad():
             total = whole(batch)
         atoms = torch.bincount(batch.structure).double()
-        expected = whole.shift * atoms + composition_energy(
-            batch.numbers, batch.structure, batch.graph_count, whole.reference_energies
-        )
+        expected = composition_energy(batch.numbers, batch.structure, batch.graph_count, whole.reference_energies)
+        if whole.shift_alone:
+            expected = expected + whole.shift * atoms
         if name in bench.structures:
             expected = expected + bare.energy
         elif total.forces.any():

@@ -48,7 +48,8 @@ def another_head(potential: Potential, reference_energies: Mapping[int, float], 
     shared = {id(parameter): parameter for name, parameter in named.items() if not of_readout(name)}
     model = copy.deepcopy(potential.model, shared)
     references = {**potential.reference_energies, **{int(n): float(e) for n, e in reference_energies.items()}}
-    head = Potential(model, references, scale=potential.scale, shift=shift)
+    rule = potential.shift_alone
+    head = Potential(model, references, scale=potential.scale, shift=shift, shift_alone=rule)
     head.recipe = copy.deepcopy(potential.recipe)
     return head
 

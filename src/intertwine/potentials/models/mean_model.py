@@ -19,7 +19,7 @@ class MeanModel(nn.Module):
     `mean_potential` makes that potential. Forces are exact derivatives of the mean, at the cost of all members.
 
     Args:
-        members: potentials of the same species, in the same order, with the same cutoff and dtype.
+        members: potentials of the same species, in the same order, with the same cutoff, dtype and `shift_alone`.
 
     Raises:
         ValueError: fewer than two members, or members that differ in one of these.
@@ -33,12 +33,12 @@ class MeanModel(nn.Module):
             raise ValueError(f"committee: expected at least two potentials, came {len(members)}.")
         first = members[0]
         for index, member in enumerate(members[1:], start=1):
-            for name in ("species", "cutoff", "dtype"):
+            for name in ("species", "cutoff", "dtype", "shift_alone"):
                 mine, other = getattr(member, name), getattr(first, name)
                 if mine != other:
                     raise ValueError(
                         f"committee: the {name} of potential {index} is {mine}, of potential 0 {other}; members must "
-                        "agree on it. Train them on the same elements with one cutoff."
+                        "agree on it. Train them on the same elements with one cutoff, by one release."
                     )
         self.members = nn.ModuleList(members)
         self.species, self.cutoff = first.species, first.cutoff
@@ -80,7 +80,8 @@ def mean_potential(members: Sequence[Potential]) -> Potential:
     references = {
         number: sum(member.reference_energies[number] for member in members) / len(members) for number in model.species
     }
-    mean = Potential(model, references, shift=sum(member.shift for member in members) / len(members))
+    shift = sum(member.shift for member in members) / len(members)
+    mean = Potential(model, references, shift=shift, shift_alone=members[0].shift_alone)
     if all(member.recipe is not None for member in members):
         mean.recipe = {"model": "committee", "hyperparameters": {"members": [described(member) for member in members]}}
     return mean
@@ -90,4 +91,5 @@ def described(member: Potential) -> dict:
     """All but the weights of a potential as JSON values."""
     assert member.recipe is not None
     references = {str(number): energy for number, energy in member.reference_energies.items()}
-    return {**member.recipe, "reference_energies": references, "scale": member.scale, "shift": member.shift}
+    shift = {"shift": member.shift, "shift_alone": member.shift_alone}
+    return {**member.recipe, "reference_energies": references, "scale": member.scale, **shift}

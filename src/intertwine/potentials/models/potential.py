@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from intertwine.potentials.models.loneliness import Loneliness
 from intertwine.potentials.structures.graph import Graph, GraphError, Prediction
 from intertwine.potentials.structures.neighbors import edge_vectors
 from intertwine.potentials.structures.pairs import Pairs, pairs_of
@@ -68,8 +69,11 @@ class PairedModel(EnergyModel, Protocol):
 class Potential(nn.Module):
     r"""An interatomic potential: total energy, forces and stress of a `Graph`.
 
-        energy = sum over atoms ( reference[species] + shift + scale model(...) )     summed in float64
+        energy = sum over atoms ( reference[species] + shift (1 - alone) + scale model(...) )     summed in float64
         forces = - d energy / d positions,      stress = d energy / d strain / volume
+
+    The shift is what atoms gain in company on average; `Loneliness` takes it from those without: an isolated atom has
+    its reference energy.
 
     The model sees positions only through the edge vectors, so one gradient g with respect to them gives both:
     an edge pulls its receiver by -g and its sender by +g, and adds vector x g to the virial. Translation invariance,
@@ -82,7 +86,8 @@ class Potential(nn.Module):
         model: any `EnergyModel`.
         reference_energies: energy of an isolated atom of each species, eV.
         scale: unit of the model's energy, eV; the root mean square of the training forces is a good one.
-        shift: constant added per atom, eV.
+        shift: added per atom with neighbours, eV.
+        shift_alone: add the shift to isolated atoms too, as MACE does, and older files of this library.
 
     Raises:
         GraphError: no reference energy for a species; when called: unknown species, no edges, no cell for the stress.
@@ -102,7 +107,13 @@ class Potential(nn.Module):
     """
 
     def __init__(
-        self, model: nn.Module, reference_energies: Mapping[int, float], *, scale: float = 1.0, shift: float = 0.0
+        self,
+        model: nn.Module,
+        reference_energies: Mapping[int, float],
+        *,
+        scale: float = 1.0,
+        shift: float = 0.0,
+        shift_alone: bool = False,
     ):
         super().__init__()
         if not isinstance(model, EnergyModel):
@@ -114,7 +125,8 @@ class Potential(nn.Module):
             raise GraphError(f"Potential: no reference energy for atomic numbers {missing}; give one, 0.0 will do.")
         self.model = model
         self.species, self.cutoff = tuple(model.species), float(model.cutoff)
-        self.scale, self.shift = float(scale), float(shift)
+        self.scale, self.shift, self.shift_alone = float(scale), float(shift), shift_alone
+        self.alone = Loneliness(self.cutoff)
         self.reference_energies = {number: float(reference_energies[number]) for number in self.species}
         self.recipe: dict[str, Any] | None = None
         """Kind and hyperparameters of a model that `build_potential` made, for saving."""
@@ -141,8 +153,8 @@ class Potential(nn.Module):
         differentiable = torch.is_grad_enabled()
         with torch.enable_grad():
             vectors = edge_vectors(graph).detach().to(self.dtype).requires_grad_(forces or stress)
-            pairs = (pairs_of(graph),) if takes_pairs(self.model) else ()
-            node_energy = self.scale * self.model(element, vectors, graph.senders, graph.receivers, *pairs)
+            pairs = pairs_of(graph) if takes_pairs(self.model) else None
+            node_energy = self.atom_energies(element, vectors, graph.senders, graph.receivers, pairs)
             gradient = None
             if forces or stress:
                 (gradient,) = torch.autograd.grad(
@@ -150,10 +162,10 @@ class Potential(nn.Module):
                 )
         atoms = torch.bincount(graph.structure, minlength=graph.graph_count)
         learned = torch.zeros(len(atoms), dtype=torch.float64, device=atoms.device)
-        learned = learned.index_add(0, graph.structure, node_energy.double())
+        learned = learned.index_add(0, graph.structure, node_energy)
         references = composition_energy(graph.numbers, graph.structure, graph.graph_count, self.reference_energies)
         prediction = Prediction(
-            references + self.shift * atoms.double() + learned,
+            references + (self.shift * atoms.double() + learned),
             node_energy,
             None if gradient is None or not forces else pair_forces(gradient, graph),
             None if gradient is None or not stress else virial_stress(gradient, vectors, graph),
@@ -161,6 +173,21 @@ class Potential(nn.Module):
         if not (self.training and differentiable):
             check_finite(prediction, graph)
         return prediction if differentiable else _detached(prediction)
+
+    def atom_energies(
+        self,
+        element: Int[Tensor, "node"],
+        vectors: Float[Tensor, "edge 3"],
+        senders: Int[Tensor, "edge"],
+        receivers: Int[Tensor, "edge"],
+        pairs: Pairs | None = None,
+    ) -> Float[Tensor, "node"]:
+        """scale model(...) - shift alone: what comes on top of reference and shift of every atom, eV, float64."""
+        given = () if pairs is None else (pairs,)
+        energy = (self.scale * self.model(element, vectors, senders, receivers, *given)).double()
+        if self.shift_alone or self.shift == 0:
+            return energy
+        return energy - self.shift * self.alone(vectors, receivers, element.shape[0]).double()
 
     def _elements(self, graph: Graph) -> Int[Tensor, "node"]:
         index = self.get_buffer("species_index")

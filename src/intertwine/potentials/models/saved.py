@@ -34,6 +34,7 @@ def build_potential(
     *,
     scale: float = 1.0,
     shift: float = 0.0,
+    shift_alone: bool = False,
     seed: int | None = None,
 ) -> Potential:
     """A potential with fresh weights, remembering how it was built so that it can be saved.
@@ -60,7 +61,8 @@ def build_potential(
         if seed is not None:
             torch.manual_seed(seed)
         model: nn.Module = KINDS[kind](**arguments)
-    potential = Potential(with_repulsion(model, repulsion, scale=scale), reference_energies, scale=scale, shift=shift)
+    model = with_repulsion(model, repulsion, scale=scale)
+    potential = Potential(model, reference_energies, scale=scale, shift=shift, shift_alone=shift_alone)
     potential.recipe = {"model": kind, "hyperparameters": dict(hyperparameters)}
     return potential
 
@@ -91,6 +93,7 @@ def save_potential(
         "reference_energies": {str(number): energy for number, energy in potential.reference_energies.items()},
         "scale": potential.scale,
         "shift": potential.shift,
+        "shift_alone": potential.shift_alone,
         "dtype": str(potential.dtype).removeprefix("torch."),
         "notes": dict(notes or {}),
         **({"heads": head_values(heads)} if heads else {}),
@@ -115,7 +118,13 @@ def load(folder: Path | str, *, head: str | None = None, device: torch.device | 
     try:
         references = {int(number): float(energy) for number, energy in values["reference_energies"].items()}
         potential = build_potential(
-            values["model"], values["hyperparameters"], references, scale=values["scale"], shift=values["shift"], seed=0
+            values["model"],
+            values["hyperparameters"],
+            references,
+            scale=values["scale"],
+            shift=values["shift"],
+            shift_alone=values.get("shift_alone", True),  # all that was saved before the field was
+            seed=0,
         )
         potential.to(DTYPES[values["dtype"]])
     except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
@@ -134,7 +143,8 @@ def _member(
     reference_energies: Mapping[str, float],
     scale: float,
     shift: float,
+    shift_alone: bool = True,
 ) -> Potential:
     """A member of a committee, from what its folder says of it."""
     references = {int(number): float(energy) for number, energy in reference_energies.items()}
-    return build_potential(model, hyperparameters, references, scale=scale, shift=shift)
+    return build_potential(model, hyperparameters, references, scale=scale, shift=shift, shift_alone=shift_alone)

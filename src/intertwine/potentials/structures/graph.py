@@ -125,7 +125,7 @@ class Prediction:
     energy: Float[Tensor, "graph"]
     """Total energy, eV, float64."""
     node_energy: Float[Tensor, "node"]
-    """Energy per atom without the reference energies, eV, in the model's dtype."""
+    """Energy per atom without the reference energies and the shift, eV, float64."""
     forces: Float[Tensor, "node 3"] | None = None
     """-dE/dpositions, eV/Angstrom."""
     stress: Float[Tensor, "graph 3 3"] | None = None
