@@ -15,8 +15,7 @@ def state():
         "seed of torch": torch.get_rng_state().tolist(),
         "seed of numpy": str(numpy.random.get_state()),
         "seed of random": random.getstate(),
-        # torch names the folder of its compiler itself, when torch.compiler.disable imports it (o3/spherical_harmonics)
-        "environment": {name: value for name, value in os.environ.items() if name != "TORCHINDUCTOR_CACHE_DIR"},
+        "environment": dict(os.environ),
         "threads": (torch.get_num_threads(), torch.get_num_interop_threads()),
         "gradients": torch.is_grad_enabled(),
         "precision": torch.get_float32_matmul_precision(),
@@ -61,6 +60,14 @@ def run(folder: Path, what: str) -> subprocess.CompletedProcess:
 def test_import_and_load_touch_nothing_global(tmp_path):
     done = run(tmp_path, USE)
     assert done.returncode == 0, done.stderr
+
+
+def test_import_leaves_what_is_slow_to_those_who_use_it(tmp_path):
+    """Torch's compiler sets an environment variable besides; the control is a library that is imported."""
+    slow = "[name for name in ('torch._dynamo', 'sympy', 'scipy.stats', 'matplotlib', 'triton') if name in sys.modules]"
+    for what, expected in (("intertwine.potentials", "[]"), ("scipy.stats, intertwine.nn", "['scipy.stats']")):
+        done = run(tmp_path, f"import {what}\nprint({slow})")
+        assert done.stdout.strip() == expected, done.stderr
 
 
 def test_a_setting_that_is_touched_is_found(tmp_path):

@@ -185,7 +185,7 @@ def test_module_equals_function():
     assert not module.state_dict()
 
 
-def test_module_compiles_without_graph_breaks_and_exports():
+def test_harmonics_and_wigner_matrices_compile_without_graph_breaks_and_the_module_exports():
     """In a process of its own: the shape checker of the tests cannot be compiled."""
     script = """
 import torch
@@ -195,6 +195,17 @@ module = SphericalHarmonics("0e+1o+2e+3o", normalize=True, normalization="compon
 expected = spherical_harmonics("0e+1o+2e+3o", x, True, "component")
 assert torch.allclose(torch.compile(module, fullgraph=True, backend="aot_eager")(x), expected, atol=1e-6)
 assert torch.allclose(torch.export.export(module, (x,)).module()(x), expected, atol=1e-6)
+
+from intertwine.o3.traced_constant import traced_constant
+from intertwine.o3.wigner import wigner_d
+function = lambda x, r: (spherical_harmonics("0e+1o+2e+3o", wigner_d(1, r) @ x.T, True, "component"), wigner_d(2, r))
+turn = torch.linalg.matrix_exp(torch.tensor([[0.0, 1, 2], [-1, 0, 3], [-2, -3, 0]]))
+for dtype in (torch.float32, torch.float64):
+    given = torch.eye(3, dtype=dtype), turn.to(dtype)
+    compiled = torch.compile(function, fullgraph=True, backend="aot_eager")(*given)
+    assert all(torch.equal(*pair) for pair in zip(compiled, function(*given), strict=True))
+ours, torchs = traced_constant(lambda: None), torch.compiler.assume_constant_result(lambda: None)
+assert vars(ours) == vars(torchs) != {}
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -7,7 +7,6 @@ from functools import cache
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.integrate import lebedev_rule
 from torch import Tensor
 
 from intertwine.o3.irreps import IrrepsError
@@ -118,6 +117,8 @@ def _check_degree(degree: int) -> None:
 
 @cache
 def _lebedev_rule(degree: int) -> tuple[np.ndarray, np.ndarray]:
+    from scipy.integrate import lebedev_rule  # half a second to import, for whoever wants a grid
+
     points, weights = lebedev_rule(degree)
     points = np.ascontiguousarray(points.T)
     return points / np.linalg.norm(points, axis=1, keepdims=True), weights * (4 * math.pi / weights.sum())

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from intertwine.o3.clebsch_gordan import real_wigner_3j
 from intertwine.o3.constants import Constants
 from intertwine.o3.irreps import Irrep, Irreps, IrrepsError
+from intertwine.o3.traced_constant import traced_constant
 
 NORMALIZATIONS = ("integral", "component", "norm")
 
@@ -179,8 +180,18 @@ def _raising_matrix(l: int, normalization: str) -> Float[Tensor, "..."]:
     return (coupling * (scale / (normal_factor(l - 1, normalization) * at_pole))).flatten(0, 1)
 
 
-@torch.compiler.disable()
-@cache
 def _raising(l: int, normalization: str, dtype: torch.dtype, device: torch.device) -> Tensor:
+    if torch.compiler.is_compiling():
+        return torch.tensor(_raising_numbers(l, normalization), dtype=dtype, device=device)
+    return _kept_raising(l, normalization, dtype, device)
+
+
+@traced_constant
+def _raising_numbers(l: int, normalization: str) -> list:
+    return _raising_matrix(l, normalization).tolist()
+
+
+@cache
+def _kept_raising(l: int, normalization: str, dtype: torch.dtype, device: torch.device) -> Tensor:
     with torch.inference_mode(False):  # a cached inference tensor could not be used for training later
         return _raising_matrix(l, normalization).to(dtype=dtype, device=device)

@@ -10,6 +10,7 @@ from intertwine.o3.grid import smallest_grid
 from intertwine.o3.irreps import Irrep
 from intertwine.o3.rotation import angles_to_matrix, quaternion_to_matrix
 from intertwine.o3.spherical_harmonics import spherical_harmonics
+from intertwine.o3.traced_constant import traced_constant
 
 
 def wigner_d(l: int | Irrep | str, r: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch dim dim"]:
@@ -78,9 +79,20 @@ def determinant_sign(r: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch"]:
     return torch.where((a * torch.linalg.cross(b, c)).sum(-1) < 0, -1.0, 1.0).to(r.dtype)
 
 
-@torch.compiler.disable()
-@cache
 def _samples(lmax: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    if torch.compiler.is_compiling():
+        points, weighted = (torch.tensor(each, dtype=dtype, device=device) for each in _sampled_numbers(lmax))
+        return points, weighted
+    return _kept_samples(lmax, dtype, device)
+
+
+@traced_constant
+def _sampled_numbers(lmax: int) -> list:
+    return [each.tolist() for each in _kept_samples(lmax, torch.float64, torch.device("cpu"))]
+
+
+@cache
+def _kept_samples(lmax: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     with torch.inference_mode(False):  # a cached inference tensor could not be used for training later
         grid = smallest_grid(2 * lmax)
         weighted = grid.weights[:, None] * spherical_harmonics(range(lmax + 1), grid.points, normalize=False)

@@ -7,7 +7,6 @@ from math import log, pi, sqrt
 import numpy as np
 from jaxtyping import Float
 from scipy.special import erf
-from scipy.stats import rankdata
 
 from intertwine.potentials.structures.graph import GraphError
 
@@ -81,7 +80,7 @@ class Calibration:
         """Spearman's correlation of |e| and s; None where all are alike."""
         if self.error.size < 3 or np.ptp(self.deviation) == 0 or np.ptp(np.abs(self.error)) == 0:
             return None
-        return float(np.corrcoef(rankdata(np.abs(self.error)), rankdata(self.deviation))[0, 1])
+        return float(np.corrcoef(_ranks(np.abs(self.error)), _ranks(self.deviation))[0, 1])
 
     def within(self, deviations: float) -> float:
         """Share of errors of at most so many deviations; a Gaussian has 0.683 within one, 0.954 within two."""
@@ -98,3 +97,9 @@ class Calibration:
         named = {"nll": self.nll, "miscalibration_area": self.area, "scale": self.scale, "rank_correlation": self.rank}
         named |= {"ratio": self.ratio, "within_1": self.within(1.0), "within_2": self.within(2.0)}
         return {name: value for name, value in named.items() if value is not None}
+
+
+def _ranks(values: Float[np.ndarray, "pair"]) -> Float[np.ndarray, "pair"]:
+    """Places in ascending order, counted from 1; equal values share the mean of theirs."""
+    _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[which]

@@ -11,6 +11,8 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
+from intertwine.o3.traced_constant import traced_constant
+
 SUFFIXES = {torch.float32: "f32", torch.float64: "f64"}
 ISAS = ("avx512", "avx2", "generic")
 TRITON = "triton"
@@ -46,7 +48,7 @@ def has_triton() -> bool:
     return find_spec("triton") is not None
 
 
-@torch.compiler.assume_constant_result
+@traced_constant
 def active_isa() -> str | None:
     """The instruction set in use on the CPU: the best one, or what `using` asks for; None for the torch twins.
 
@@ -56,7 +58,7 @@ def active_isa() -> str | None:
     return best_isa() if chosen == "best" else chosen
 
 
-@torch.compiler.assume_constant_result
+@traced_constant
 def active_on_gpu() -> bool:
     """Whether tensors on a GPU run in Triton's kernels."""
     return _ISA.get() is not None and has_triton()
