@@ -16,7 +16,7 @@ from intertwine.cli.main import app
 
 VERBS = ["demo", "train", "evaluate", "compress", "relax", "md", "phonons", "report", "data", "convert"]
 VERBS += ["export", "reproduce", "bench", "doctor"]
-VERBS += ["committee", "calibrate", "info", "finetune"]
+VERBS += ["committee", "calibrate", "info", "finetune", "symmetry"]
 
 
 def python(code: str, **rest) -> subprocess.CompletedProcess[str]:

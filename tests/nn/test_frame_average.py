@@ -15,10 +15,14 @@ from intertwine.groups.error import equivariance_error
 from intertwine.groups.euclidean import SE, E, linear_part
 from intertwine.groups.finite import Permutation
 from intertwine.groups.frames.frame import FrameError
+from intertwine.groups.frames.mds import MDSFrame
 from intertwine.groups.frames.pca import PCAFrame
+from intertwine.groups.frames.sort import SortFrame
+from intertwine.groups.frames.weighted import WeightedFrame
 from intertwine.groups.permuting import PermutationMatrix
 from intertwine.groups.representation import Determinant, Restrict, Standard
 from intertwine.nn.frame_average import FrameAverage
+from intertwine.nn.learned_frame import LearnedFrame
 
 MOTIONS = E(3)
 POSITIONS = Points(MOTIONS)
@@ -258,3 +262,39 @@ def test_inputs_and_outputs_that_do_not_fit_are_named():
     refuse(nn.Flatten(0), None, "32 samples in front", x)
     refuse(PointNet(), OUT, "batch axes", x, x[:3], in_reps=[POSITIONS, None])
     refuse(Invariant(), None, "finite", x * torch.nan)
+
+
+@pytest.mark.parametrize(
+    "frame", [WeightedFrame("E"), MDSFrame("E"), LearnedFrame("E").double()], ids=["weighted", "scaling", "learned"]
+)
+def test_every_frame_of_motions_makes_the_net_equivariant(frame):
+    framed = FrameAverage(PointNet().double(), frame, [POSITIONS, VECTORS], OUT)
+    inputs = [cloud(2, 5), cloud(2, 5).flip(-2)]
+    assert equivariance_error(framed, inputs, [POSITIONS, VECTORS], OUT, MOTIONS, samples=3) < 1e-11
+    learned = isinstance(frame, nn.Module)
+    assert all(key.startswith(("net.", "frame.")) == learned for key in framed.state_dict())
+    if learned:
+        framed(*inputs)[0].sum().backward()
+        assert all(p.grad is not None for p in frame.parameters())
+
+
+def test_an_mlp_on_sorted_graphs_does_not_see_the_order_of_nodes():
+    nodes = Permutation(6)
+    rows = PermutationMatrix(nodes)
+    both = BothAxes(rows)
+
+    class GraphMLP(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(36, 8)
+
+        def forward(self, adjacency):
+            hidden = self.layer(adjacency.flatten(-2)).tanh()
+            return hidden, hidden[..., :6, None]
+
+    net = GraphMLP().double()
+    path = torch.diag(torch.ones(5, dtype=torch.float64), 1)
+    graphs = torch.stack([path + path.mT, torch.ones(6, 6, dtype=torch.float64) - torch.eye(6)])
+    framed = FrameAverage(net, SortFrame(), [both], (None, rows))
+    assert equivariance_error(framed, [graphs], [both], (None, rows), nodes, samples=3) < 1e-12
+    assert equivariance_error(net, [graphs], [both], (None, rows), nodes, samples=3) > 0.1

@@ -11,8 +11,11 @@ from torch import Tensor, nn
 
 from intertwine.groups.frames.canonical import canonical
 from intertwine.groups.frames.frame import Frame, FrameError, full_precision
+from intertwine.groups.frames.mds import MDSFrame
 from intertwine.groups.frames.pca import PCAFrame
+from intertwine.groups.frames.weighted import WeightedFrame
 from intertwine.groups.representation import Action, Representation
+from intertwine.nn.learned_frame import LearnedFrame
 
 FrameFunction = Callable[..., Frame]
 """`(x, mask=None) -> Frame`"""
@@ -87,10 +90,11 @@ class FrameAverage(nn.Module):
                     f"FrameAverage: expected representations of one group, came {self.group} and {rep.group}. "
                     f"Bring them to one group with Restrict."
                 )
-        if isinstance(frame, PCAFrame) and frame.group != type(self.group).__name__:
+        own = isinstance(frame, PCAFrame | WeightedFrame | MDSFrame | LearnedFrame)
+        if own and frame.group != type(self.group).__name__:
             raise FrameError(
                 f"FrameAverage: expected a frame of {self.group}, the group of the representations, came "
-                f'PCAFrame("{frame.group}").'
+                f'{type(frame).__name__}("{frame.group}").'
             )
         if mode not in ("full", "stochastic", "canonical"):
             raise FrameError(f'FrameAverage: expected mode "full", "stochastic" or "canonical", came {mode!r}.')
