@@ -18,10 +18,12 @@ def with_gradient(
 
     with alpha0 and I constants for autograd. At the maximum s = 0: the value stays, and by the implicit function
     theorem the derivative is that of the maximum itself if I is the observed information, -ds/dalpha. "fisher" takes
-    the expected one instead, block-diagonal n_j / width^2 and n (diag(weights) - weights weights^T): exact where parts
-    do not overlap, cheap, and never singular. Far from the maximum the step is Newton's, and may be large.
+    the expected one instead, n weights_j / width^2 for centres and n (diag(weights) - weights weights^T): exact where
+    parts do not overlap, solved by a division, and never singular. Far from the maximum the step is Newton's, and may
+    be large.
 
-    Memory does not grow with the number of EM steps. Cost of "observed": O(part^2 point d + (part d)^3) per cloud.
+    Memory does not grow with the number of EM steps. Cost for each cloud: O(point part d), and for "observed"
+    O(point (part d)^2 + (part d)^3).
 
     Example:
         >>> from intertwine.geometry.piecewise.mixture import fit_mixture, start_from_parts
@@ -37,16 +39,22 @@ def with_gradient(
     present = weights > 0
     mixture = Mixture(centres, weights, width)
     q = mixture.assignment(y)
-    apart = (y.unsqueeze(-2) - centres.unsqueeze(-3)) / width
-    points = y.shape[-2]
-    score = torch.cat([(q.unsqueeze(-1) * apart).sum(-3).flatten(-2), q.sum(-2) - points * weights], -1)
-    with torch.no_grad():
-        matrix = (_observed if information == "observed" else _fisher)(q, apart, weights, points)
-        matrix = _grounded(matrix, present, apart.shape[-1])
-    step = torch.linalg.solve(matrix, score.unsqueeze(-1)).squeeze(-1)
-    parts, d = centres.shape[-2:]
-    moved = centres + width * step[..., : parts * d].unflatten(-1, (parts, d))
-    turned = torch.where(present, weights * step[..., parts * d :].exp(), 0.0)
+    points, middle = y.shape[-2], y.detach().mean(-2, keepdim=True)
+    of_centres = (q.mT @ (y - middle) - q.sum(-2).unsqueeze(-1) * (centres - middle)) / width
+    of_weights = q.sum(-2) - points * weights
+    if information == "fisher":
+        counts = torch.where(present, points * weights, 1.0)
+        step, turn = of_centres / counts.unsqueeze(-1), of_weights / counts
+    else:
+        parts, d = centres.shape[-2:]
+        with torch.no_grad():
+            apart = (y.unsqueeze(-2) - centres.unsqueeze(-3)) / width
+            matrix = _grounded(_observed(q, apart, weights, points), present, d)
+        score = torch.cat([of_centres.flatten(-2), of_weights], -1).unsqueeze(-1)
+        both = torch.linalg.solve(matrix, score).squeeze(-1)
+        step, turn = both[..., : parts * d].unflatten(-1, (parts, d)), both[..., parts * d :]
+    moved = centres + width * step
+    turned = torch.where(present, weights * turn.exp(), 0.0)
     return Mixture(torch.where(present.unsqueeze(-1), moved, centres), turned / turned.sum(-1, keepdim=True), width)
 
 
@@ -66,12 +74,6 @@ def _observed(q: Tensor, apart: Tensor, weights: Tensor, points: int) -> Tensor:
     return torch.cat([torch.cat([cc, cw], -1), torch.cat([cw.mT, ww], -1)], -2)
 
 
-def _fisher(q: Tensor, apart: Tensor, weights: Tensor, points: int) -> Tensor:
-    counts = q.sum(-2).repeat_interleave(apart.shape[-1], -1)
-    ww = points * (torch.diag_embed(weights) - _outer(weights))
-    return _blocks(torch.diag_embed(counts), ww)
-
-
 def _grounded(matrix: Tensor, present: Tensor, d: int) -> Tensor:
     """Unit rows for parts that are not there, and the sum of all log weights held: it changes nothing."""
     rows = torch.cat([present.repeat_interleave(d, -1), present], -1)
@@ -82,8 +84,3 @@ def _grounded(matrix: Tensor, present: Tensor, d: int) -> Tensor:
 
 def _outer(v: Tensor) -> Tensor:
     return v.unsqueeze(-1) * v.unsqueeze(-2)
-
-
-def _blocks(a: Tensor, b: Tensor) -> Tensor:
-    top = torch.cat([a, a.new_zeros(*a.shape[:-1], b.shape[-1])], -1)
-    return torch.cat([top, torch.cat([b.new_zeros(*b.shape[:-1], a.shape[-1]), b], -1)], -2)

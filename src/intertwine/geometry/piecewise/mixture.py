@@ -9,7 +9,7 @@ from torch import Tensor
 
 from intertwine.groups.frames.segments import PartError, number_parts, segment_mean
 
-STEPS = (1.0, 0.5, 0.25, 0.125, 0.0)
+STEPS = (1.0, 0.3, 0.1, 0.0)
 """Lengths that are tried for the push of the repulsion."""
 
 
@@ -25,12 +25,14 @@ class Mixture:
 
     def log_joint(self, y: Float[Tensor, "*batch point d"]) -> Float[Tensor, "*batch point part"]:
         """log(weights_j N(y_i; centres_j, width^2))."""
-        # differences, not |y|^2 - 2 y c + |c|^2, which loses all digits far from the origin
-        squared = (y.unsqueeze(-2) - self.centres.unsqueeze(-3)).square().sum(-1)
+        # from a point amid the votes, or |y|^2 - 2 y c + |c|^2 loses all its digits far from the origin
+        middle = _origin(y)
+        near, centres = y - middle, self.centres - middle
+        squared = near.square().sum(-1, keepdim=True) + centres.square().sum(-1).unsqueeze(-2) - 2 * near @ centres.mT
         normal = y.shape[-1] / 2 * math.log(2 * math.pi * self.width**2)
         there = self.weights > 0
         prior = torch.where(there, torch.where(there, self.weights, 1.0).log(), -math.inf)  # no gradient of log 0
-        return prior.unsqueeze(-2) - squared / (2 * self.width**2) - normal
+        return prior.unsqueeze(-2) - squared.clamp(min=0) / (2 * self.width**2) - normal
 
     def log_likelihood(self, y: Float[Tensor, "*batch point d"]) -> Float[Tensor, "*batch"]:
         """sum_i log P(y_i)."""
@@ -42,11 +44,7 @@ class Mixture:
 
     def repulsion(self) -> Float[Tensor, "*batch"]:
         """sum_{j != j'} weights_j weights_j' log KL_jj', where KL_jj' = |centres_j - centres_j'|^2 / (2 width^2)."""
-        apart = self.centres.unsqueeze(-2) - self.centres.unsqueeze(-3)
-        both = self.weights.unsqueeze(-1) * self.weights.unsqueeze(-2)
-        both = both * ~torch.eye(both.shape[-1], dtype=torch.bool, device=both.device)
-        divergence = apart.square().sum(-1) / (2 * self.width**2)
-        return torch.where(both > 0, both * torch.where(both > 0, divergence, 1.0).log(), 0.0).sum((-2, -1))
+        return _between(self.weights, _log_divergence(self.centres, self.weights > 0, self.width))
 
     def objective(self, y: Float[Tensor, "*batch point d"], strength: float) -> Float[Tensor, "*batch"]:
         """log_likelihood + strength * repulsion, which is to be large."""
@@ -125,18 +123,19 @@ def em_step(y: Float[Tensor, "*batch point d"], mixture: Mixture, strength: floa
     safe = torch.where(present, counts, 1.0).unsqueeze(-1)
     means = torch.where(present.unsqueeze(-1), (q.mT @ (y - _origin(y))) / safe + _origin(y), mixture.centres)
     weights = torch.where(present, counts, 0.0) / counts.sum(-1, keepdim=True)
-    best = Mixture(means, weights, mixture.width)
     if not strength:
-        return best
-    push = strength * mixture.width**2 / safe * _repulsion_gradient(best)
-    old = mixture
-    candidates = [Mixture(means + t * push, w, old.width) for t in STEPS for w in (weights, mixture.weights)] + [old]
-    values = torch.stack([_surrogate(c, means, counts) + strength * c.repulsion() for c in candidates])
-    choice = values.argmax(0)
-    pick = torch.arange(len(candidates), device=y.device).reshape(-1, *[1] * choice.dim()) == choice
-    centres = sum(torch.where(p[..., None, None], c.centres, 0.0) for p, c in zip(pick, candidates))
-    chosen = sum(torch.where(p[..., None], c.weights, 0.0) for p, c in zip(pick, candidates))
-    return Mixture(torch.as_tensor(centres), torch.as_tensor(chosen), mixture.width)
+        return Mixture(means, weights, mixture.width)
+    width = mixture.width
+    push = strength * width**2 / safe * _repulsion_gradient(means, weights)
+    steps = torch.tensor(STEPS, dtype=y.dtype, device=y.device).reshape(-1, *[1] * means.dim())
+    centres = torch.cat([means + steps * push, mixture.centres.unsqueeze(0)])
+    priors = torch.stack([weights, mixture.weights])
+    off = (counts * (centres - means).square().sum(-1)).sum(-1) / (2 * width**2)
+    apart = _log_divergence(centres, present, width)
+    values = torch.stack([torch.xlogy(counts, w).sum(-1) - off + strength * _between(w, apart) for w in priors])
+    which = values.flatten(0, 1).argmax(0)
+    prior, centre = which // len(centres), which % len(centres)
+    return Mixture(_pick(centres, centre), _pick(priors, prior), width)
 
 
 def merge_close(mixture: Mixture, distance: float) -> Mixture:
@@ -146,7 +145,7 @@ def merge_close(mixture: Mixture, distance: float) -> Mixture:
     Of equal weights the first counts as the heavier.
     """
     weights, centres = mixture.weights, mixture.centres
-    apart = (centres.unsqueeze(-2) - centres.unsqueeze(-3)).square().sum(-1).sqrt()
+    apart = torch.cdist(centres, centres, compute_mode="donot_use_mm_for_euclid_dist")
     here = torch.arange(weights.shape[-1], device=weights.device)
     near = (apart < distance) & (weights.unsqueeze(-2) > 0) | (here[:, None] == here)
     target = torch.where(near, weights.unsqueeze(-2), -1.0).argmax(-1)
@@ -158,17 +157,38 @@ def merge_close(mixture: Mixture, distance: float) -> Mixture:
     return Mixture(torch.where((total > 0).unsqueeze(-1), moved + _origin(centres), centres), total, mixture.width)
 
 
-def _surrogate(mixture: Mixture, means: Tensor, counts: Tensor) -> Tensor:
-    squared = (mixture.centres - means).square().sum(-1) / (2 * mixture.width**2)
-    return (torch.xlogy(counts, mixture.weights) - counts * squared).sum(-1)
+def _squared_distances(centres: Tensor) -> Tensor:
+    """By differences: their logarithm is taken."""
+    return torch.cdist(centres, centres, compute_mode="donot_use_mm_for_euclid_dist").square()
 
 
-def _repulsion_gradient(mixture: Mixture) -> Tensor:
-    """Derivative of `repulsion` with respect to the centres."""
-    apart = mixture.centres.unsqueeze(-2) - mixture.centres.unsqueeze(-3)
-    squared = apart.square().sum(-1, keepdim=True)
-    both = (mixture.weights.unsqueeze(-1) * mixture.weights.unsqueeze(-2)).unsqueeze(-1)
-    return (4 * both * apart / torch.where(squared > 0, squared, 1.0)).sum(-2)
+def _log_divergence(centres: Tensor, present: Tensor, width: float) -> Tensor:
+    """log KL of every two parts that are there, zero on the diagonal; -inf where centres coincide."""
+    pair = present.unsqueeze(-1) & present.unsqueeze(-2)
+    pair = pair & ~torch.eye(pair.shape[-1], dtype=torch.bool, device=pair.device)
+    divergence = _squared_distances(centres) / (2 * width**2)
+    return torch.where(pair, divergence, 1.0).log()
+
+
+def _between(weights: Tensor, log_divergence: Tensor) -> Tensor:
+    """sum_jj' weights_j weights_j' log KL_jj'."""
+    both = weights.unsqueeze(-1) * weights.unsqueeze(-2)
+    return torch.where(both > 0, both * log_divergence, 0.0).sum((-2, -1))
+
+
+def _repulsion_gradient(centres: Tensor, weights: Tensor) -> Tensor:
+    """Derivative of the repulsion with respect to the centres: sum_j' 4 w_j w_j' (c_j - c_j') / |c_j - c_j'|^2."""
+    squared = _squared_distances(centres)
+    pull = 4 * weights.unsqueeze(-1) * weights.unsqueeze(-2) / torch.where(squared > 0, squared, torch.inf)
+    middle = _origin(centres)
+    return pull.sum(-1, keepdim=True) * (centres - middle) - pull @ (centres - middle)
+
+
+def _pick(candidates: Tensor, which: Tensor) -> Tensor:
+    """For every cloud the candidate of its number; the candidates are the first axis."""
+    shape = which.shape + (1,) * (candidates.dim() - 1 - which.dim())
+    index = which.reshape(1, *shape).expand(1, *candidates.shape[1:])
+    return candidates.gather(0, index).squeeze(0)
 
 
 def _origin(y: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ class Grouping:
     """Of the first partition, `voronoi`."""
     widths: tuple[float, ...] = (0.1, 0.15)
     """Of the Gaussians after each layer but the last, in the unit of the points."""
-    steps: int = 6
+    steps: int = 4
     """Of EM."""
     strength: float = 1.0
     """Of the repulsion of the centres."""
