@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/ten-minutes.md", "docs/data.md", "docs/tensor-products.md")
+PAGES = ("README.md", "docs/ten-minutes.md", "docs/data.md", "docs/tensor-products.md", "docs/symmetry.md")
 
 
 def blocks(page: str) -> list[str]:

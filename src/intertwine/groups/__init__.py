@@ -1,6 +1,6 @@
 """Groups, how they act, and how far a map is from commuting with them."""
 
-from intertwine.groups.actions import LastAxis, Points
+from intertwine.groups.actions import BothAxes, LastAxis, Points
 from intertwine.groups.classical import SO, O
 from intertwine.groups.direct_product import DirectProduct
 from intertwine.groups.error import equivariance_error, relative_error
@@ -18,6 +18,7 @@ from intertwine.groups.finite import Cyclic, Permutation
 from intertwine.groups.generators import Generators, differential, generators
 from intertwine.groups.group import Group
 from intertwine.groups.haar import haar_orthogonal, haar_special_orthogonal
+from intertwine.groups.layer_errors import layer_errors
 from intertwine.groups.linear import GL, SL, Scaling, Similarity
 from intertwine.groups.permuting import PermutationMatrix, Regular
 from intertwine.groups.piecewise import Piecewise
@@ -43,6 +44,7 @@ __all__ = [
     "SO",
     "Action",
     "BlockProjector",
+    "BothAxes",
     "Cyclic",
     "Determinant",
     "DirectProduct",
@@ -78,6 +80,7 @@ __all__ = [
     "haar_special_orthogonal",
     "homogeneous",
     "intertwiners",
+    "layer_errors",
     "linear_part",
     "multiplicity",
     "pure_rotation",

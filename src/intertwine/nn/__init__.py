@@ -2,11 +2,13 @@
 
 from intertwine.nn.aliasing import AliasingReport, aliasing_report
 from intertwine.nn.edge_softmax import edge_softmax
+from intertwine.nn.frame_average import FrameAverage
 from intertwine.nn.from_e3nn import from_e3nn, weights_from_e3nn
 from intertwine.nn.fully_connected import FullyConnected
 from intertwine.nn.gate import Gate
 from intertwine.nn.grid_mlp import GridMLP
 from intertwine.nn.invariant_embedding import InvariantEmbedding
+from intertwine.nn.learned_frame import LearnedFrame
 from intertwine.nn.linear import Linear, SharedLinear
 from intertwine.nn.mlp import MLP
 from intertwine.nn.norm import RMSNorm, invariant_norm
@@ -25,11 +27,13 @@ __all__ = [
     "MLP",
     "AliasingReport",
     "BesselBasis",
+    "FrameAverage",
     "FullyConnected",
     "Gate",
     "GaussianBasis",
     "GridMLP",
     "InvariantEmbedding",
+    "LearnedFrame",
     "Linear",
     "PiecewiseMap",
     "PolynomialCutoff",
