@@ -1,12 +1,19 @@
 """`intertwine data check, stats, convert, split` on small files, and their refusals."""
 
 import json
+from importlib.util import find_spec
 
+import numpy as np
 import pytest
 import torch
+from ase.build import molecule
 from calling import call, refused
 
-from intertwine.potentials.data.readers import read
+from intertwine.potentials.data.extxyz import format_frame
+from intertwine.potentials.data.label import single_point
+from intertwine.potentials.data.readers import from_atoms, read, write
+from intertwine.potentials.simulation.fleet_tasks import fingerprint
+from intertwine.potentials.simulation.ledger import Ledger
 
 
 def test_check_is_silent_about_sound_data_and_fails_on_leaks(workplace, tmp_path):
@@ -67,6 +74,46 @@ def test_split_leaves_nothing_in_two_parts(workplace, tmp_path):
     assert [len(read(path)) for path in outs.values()] == [4, 2, 2]
     check = call("data", "check", outs["train"], "--against", outs["valid"], "--against", outs["test"], "--quiet")
     assert "copies.leak" not in check.stdout
+
+
+needs_tblite = pytest.mark.skipif(find_spec("tblite") is None, reason='labels need pip install "intertwine[label]"')
+
+
+def waters(folder, *names: str):
+    """A file of molecules."""
+    frames = [molecule(name) for name in names]
+    for index, atoms in enumerate(frames):
+        atoms.info.update(config_type=f"set{index}", energy=-1.0)
+    write(folder / "in.extxyz", [from_atoms(atoms) for atoms in frames])
+    return folder / "in.extxyz"
+
+
+@needs_tblite
+def test_label_replaces_labels_and_keeps_order_and_groups_and_goes_on_where_it_was_killed(tmp_path):
+    frames, out = waters(tmp_path, "H2O", "H2", "CH4"), tmp_path / "out.extxyz.xz"
+    about = {"verb": "label", "files": fingerprint(frames), "charge": 0}
+    ledger = Ledger(tmp_path / "out.extxyz.xz.ledger", about)
+    known = format_frame(from_atoms(single_point(molecule("H2"))))
+    ledger.record(1, {"frame": known.replace("Properties", "config_type=before Properties")})  # done before the crash
+    ledger.close()
+    result = call("data", "label", out, "--frames", frames, "--workers", 1, "--quiet")
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert "3 of 3" in result.stdout and sorted(path.name for path in tmp_path.iterdir()) == ["in.extxyz", out.name]
+    labelled = read(out, require=("energy", "forces"))
+    assert [graph.groups for graph in labelled] == [("set0",), ("before",), ("set2",)]
+    for name, graph in zip(("H2O", "H2", "CH4"), labelled, strict=True):
+        expected = single_point(molecule(name))
+        assert graph.energy.item() == pytest.approx(expected.get_potential_energy(), abs=2e-6)
+        np.testing.assert_allclose(graph.forces, expected.get_forces(), atol=2e-5)
+
+
+@needs_tblite
+def test_a_frame_that_cannot_be_labelled_is_named_and_the_others_are_kept(tmp_path):
+    good = "2\n\nH 0 0 0\nH 0 0 0.74\n"
+    (tmp_path / "in.xyz").write_text(good + good.replace("H", "Pu"))
+    result = call("data", "label", tmp_path / "out.xyz", "--frames", tmp_path / "in.xyz", "--workers", 1, "--quiet")
+    assert result.exit_code == 0 and "1 of 2" in result.stdout
+    assert "frame 1" in result.stderr and "not Pu" in result.stderr and len(read(tmp_path / "out.xyz")) == 1
 
 
 DATA = "{}/data.extxyz"

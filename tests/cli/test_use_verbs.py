@@ -22,6 +22,20 @@ def test_md_with_a_bath_goes_on_from_its_state(bath, workplace, tmp_path):
     refused(call(*words, "--steps", 40, "--seed", 3), "seed", "state")
 
 
+def test_md_takes_dispersion_and_says_when_there_is_none_for_a_functional(workplace, tmp_path):
+    pytest.importorskip("dftd3.ase")
+    words = ["md", workplace / "run/potential", workplace / "data.extxyz", "--steps", 2, "--every", 1, "--quiet"]
+    energies = []
+    for name, more in (("with", ["--dispersion", "pbe"]), ("without", [])):
+        result = call(*words, *more, "--trajectory", tmp_path / f"{name}.extxyz")
+        assert result.exit_code == 0, (result.output, result.exception)
+        energies.append(read(tmp_path / f"{name}.extxyz")[0].energy.item())
+    assert -1.0 < energies[0] - energies[1] < -0.05
+    refused(call(*words, "--dispersion", "pbee"), "'pbee'")
+    result = call(*words, "--dispersion", "pbee", "--all", tmp_path / "runs", "--workers", 1)
+    refused(result, "'pbee'")
+
+
 def test_md_refuses_baths_that_cannot_be(workplace):
     words = ["md", workplace / "run/potential", workplace / "data.extxyz", "--steps", 2, "--quiet"]
     refused(call(*words, "--final-temperature", 10), "--ensemble")

@@ -1,12 +1,12 @@
 """`intertwine data label OUT`: structures with energies and forces from GFN2-xTB. No group acts here."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from intertwine.cli.boundary import CannotRun
-from intertwine.cli.options import Quiet, Seed
+from intertwine.cli.options import EngineName, Quiet, Seed
 
 
 def label(
@@ -21,7 +21,12 @@ def label(
     walkers: Annotated[int, typer.Option(min=1, help="With --smiles, trajectories at a temperature.")] = 5,
     charge: Annotated[int, typer.Option(help="With --frames, of every frame.")] = 0,
     seed: Seed = 0,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one for each core if not given.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes, one for each core if not given; go on after a crash.")
+    ] = None,
+    engine: Annotated[
+        EngineName, typer.Option(help="With --frames: workers as processes here, or as actors of ray.")
+    ] = EngineName.processes,
     quiet: Quiet = False,
 ) -> None:
     """Compute energies and forces with GFN2-xTB, of frames or of a molecule sampled at several temperatures."""
@@ -29,24 +34,50 @@ def label(
         raise CannotRun("data label needs either --frames FILE or --smiles TEXT.")
     from intertwine.cli.bar import bar
 
+    try:
+        if frames is not None:
+            _label_fleet(frames, out, charge, {"workers": workers, "engine": engine.value}, quiet=quiet)
+            return
+        from intertwine.potentials.data.sample import label_molecule
+
+        with bar(quiet=quiet) as show:
+            sets = label_molecule(
+                smiles or "", out, temperatures=temperature or (300.0, 600.0, 1200.0), train_frames=train_frames,
+                test_frames=test_frames, walkers=walkers, seed=seed, workers=workers, progress=show,
+            )  # fmt: skip
+    except ImportError as error:
+        raise CannotRun(str(error)) from error
+    for part in sets:
+        typer.echo(f"{part.name:12} {part.frames:5} frames   force RMS {part.force_rms:.3f} eV/A")
+    typer.echo(f"written      {out}")
+
+
+def _label_fleet(frames: Path, out: Path, charge: int, crew: dict[str, Any], *, quiet: bool) -> None:
+    from intertwine.cli.bar import bar
+    from intertwine.potentials.data.label import require_place
+    from intertwine.potentials.data.readers import read
+    from intertwine.potentials.simulation.fleet import run_fleet
+    from intertwine.potentials.simulation.fleet_tasks import fingerprint, prepare_label
+    from intertwine.potentials.structures.textfile import write_text
+
+    require_place(out)
+    count, ledger = len(read(frames)), out.with_name(f"{out.name}.ledger")
     with bar(quiet=quiet) as show:
-        try:
-            if frames is not None:
-                from intertwine.potentials.data.label import label_frames
-
-                labelled = label_frames(frames, out, charge=charge, workers=workers, progress=show)
-                lines = [f"{len(labelled)} frames labelled"]
-            else:
-                from intertwine.potentials.data.sample import label_molecule
-
-                sets = label_molecule(
-                    smiles or "", out, temperatures=temperature or (300.0, 600.0, 1200.0), train_frames=train_frames,
-                    test_frames=test_frames, walkers=walkers, seed=seed, workers=workers, progress=show,
-                )  # fmt: skip
-                lines = [
-                    f"{part.name:12} {part.frames:5} frames   force RMS {part.force_rms:.3f} eV/A" for part in sets
-                ]
-        except ImportError as error:
-            raise CannotRun(str(error)) from error
-    for line in [*lines, f"written      {out}"]:
-        typer.echo(line)
+        outcomes = run_fleet(
+            prepare_label,
+            (str(frames.absolute()), charge),
+            count,
+            ledger=ledger,
+            about={"verb": "label", "files": fingerprint(frames), "charge": charge},
+            progress=show,
+            **crew,
+        )
+    labelled = [outcome["frame"] for outcome in outcomes if "frame" in outcome]
+    if labelled:
+        write_text(out, "".join(labelled))
+    ledger.unlink()
+    typer.echo(f"labelled     {len(labelled)} of {count} frames")
+    for index, outcome in enumerate(outcomes):
+        if "failed" in outcome:
+            typer.echo(f"failed       frame {index}: {outcome['failed']}", err=True)
+    typer.echo(f"written      {out if labelled else 'nothing: no frame could be labelled'}")

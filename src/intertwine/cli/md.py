@@ -8,6 +8,7 @@ import typer
 
 from intertwine.cli.options import (
     Device,
+    Dispersion,
     Engine,
     EngineName,
     Frame,
@@ -67,6 +68,7 @@ def md(
     max_uncertainty: Annotated[
         float | None, typer.Option(min=0.0, help="Stop where the energy of an atom is less certain, eV.")
     ] = None,
+    dispersion: Dispersion = None,
     every_frame: Annotated[
         Path | None,
         typer.Option("--all", help="Run every frame; trajectories and states go to this folder."),
@@ -96,7 +98,7 @@ def md(
         "steps": steps, "timestep": timestep, "temperature": temperature, "final_temperature": final_temperature,
         "ensemble": ensemble.value, "thermostat": thermostat.value, "friction": friction, "relaxation": relaxation,
         "pressure": pressure * GPa, "breathing": breathing, "seed": seed, "record_every": every,
-        "restart_every": restart_every,
+        "restart_every": restart_every, "dispersion": dispersion,
     }  # fmt: skip
     if every_frame is not None:
         if any(each is not None for each in (trajectory, restart, max_uncertainty, head)):

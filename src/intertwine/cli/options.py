@@ -32,6 +32,12 @@ Tables = Annotated[
         "is in float32.",
     ),
 ]
+Dispersion = Annotated[
+    str | None,
+    typer.Option(
+        help="Add D3(BJ) for this functional, for example pbe, where the labels had none; needs intertwine[dispersion]."
+    ),
+]
 Head = Annotated[str | None, typer.Option(help="Of a potential with several heads: which one.")]
 
 

@@ -8,6 +8,7 @@ import typer
 
 from intertwine.cli.options import (
     Device,
+    Dispersion,
     Engine,
     EngineName,
     Frame,
@@ -57,9 +58,7 @@ def relax(
     engine: Engine = EngineName.processes,
     tabulate: Tables = None,
     head: Head = None,
-    dispersion: Annotated[
-        str | None, typer.Option(help="Add D3(BJ) for this functional, for example pbe; needs intertwine[dispersion].")
-    ] = None,
+    dispersion: Dispersion = None,
     frame: Frame = 0,
     device: Device = "auto",
     quiet: Quiet = False,

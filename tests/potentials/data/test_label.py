@@ -11,8 +11,7 @@ from ase import Atoms
 from intertwine.groups.classical import O
 from intertwine.groups.error import equivariance_error
 from intertwine.groups.representation import Standard
-from intertwine.potentials.data.label import isolated_atoms, label_frames, require_place, single_point
-from intertwine.potentials.data.readers import from_atoms, read, write
+from intertwine.potentials.data.label import isolated_atoms, require_place, single_point
 from intertwine.potentials.structures.graph import GraphError, Source
 
 METHANOL = [
@@ -101,37 +100,6 @@ def test_what_cannot_be_labelled_is_refused_in_one_line_with_its_frame(atoms, ch
     with pytest.raises(GraphError, match=words) as caught:
         single_point(atoms, charge=charge, source=Source("some.xyz", 7))
     assert str(caught.value).startswith("some.xyz frame 7") and "\n" not in str(caught.value)
-
-
-@needs_tblite
-def test_label_frames_replaces_labels_and_keeps_order_and_groups(tmp_path):
-    frames = []
-    for index in range(3):
-        atoms = Atoms(
-            "COH4", (1 + 0.02 * index) * np.array(METHANOL), info={"config_type": f"set{index}", "energy": -1.0}
-        )
-        frames.append(from_atoms(atoms))
-    write(tmp_path / "in.extxyz", frames)
-    seen = []
-    labelled = label_frames(
-        tmp_path / "in.extxyz", tmp_path / "out.extxyz.xz", workers=2, progress=lambda *call: seen.append(call)
-    )
-    assert seen[-1] == ("label", 3, 3)
-    again = read(tmp_path / "out.extxyz.xz", require=("energy", "forces"))
-    for index, (graph, kept) in enumerate(zip(again, labelled, strict=True)):
-        expected = single_point(Atoms("COH4", (1 + 0.02 * index) * np.array(METHANOL)))
-        assert graph.groups == (f"set{index}",)
-        assert graph.energy.item() == kept.energy.item() == pytest.approx(expected.get_potential_energy(), abs=2e-6)
-        np.testing.assert_allclose(graph.forces, expected.get_forces(), atol=2e-5)
-
-
-@needs_tblite
-def test_label_frames_names_the_bad_frame_and_writes_nothing(tmp_path):
-    good = "2\n\nH 0 0 0\nH 0 0 0.74\n"
-    (tmp_path / "in.xyz").write_text(good + good.replace("H", "Pu"))
-    with pytest.raises(GraphError, match=r"in\.xyz frame 1.*Pu"):
-        label_frames(tmp_path / "in.xyz", tmp_path / "out.xyz", workers=1)
-    assert not (tmp_path / "out.xyz").exists()
 
 
 def test_without_tblite_the_message_says_what_to_install(monkeypatch):

@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from ase.calculators.calculator import Calculator as AseCalculator
 from ase.calculators.mixing import SumCalculator
 from lennard_jones import argon
 
-from intertwine.potentials.data.readers import read
+from intertwine.potentials.data.readers import read, to_atoms
 from intertwine.potentials.simulation.calculator import Calculator
 from intertwine.potentials.simulation.dispersion import DispersionError, with_dispersion
+from intertwine.potentials.simulation.md import simulate
 from intertwine.potentials.simulation.relax import relax
+from intertwine.training.checkpoint import CheckpointError
 
 DFTD3 = pytest.importorskip("dftd3.ase").DFTD3
 
@@ -51,7 +54,7 @@ BOXES = {
 }
 
 
-def slopes(calculator: Calculator | SumCalculator, atoms: Atoms) -> tuple[float, float]:
+def slopes(calculator: AseCalculator, atoms: Atoms) -> tuple[float, float]:
     """Force on atom 1 along y, and stress along xx, by differences of the energy."""
 
     def at(move: float = 0.0, strain: float = 0.0) -> float:
@@ -71,7 +74,7 @@ def test_forces_and_stress_are_derivatives_of_the_summed_energy(box):
     atoms = BOXES[box].copy()
     atoms.rattle(0.1, seed=1)
 
-    def error(calculator: Calculator | SumCalculator, of: Calculator | SumCalculator) -> float:
+    def error(calculator: AseCalculator, of: AseCalculator) -> float:
         atoms.calc = calculator
         force, stress = slopes(of, atoms)
         return max(abs(force - atoms.get_forces()[1, 1]), 10 * abs(stress - atoms.get_stress()[0]))
@@ -119,3 +122,19 @@ def test_relaxation_with_dispersion_ends_where_both_forces_cancel(tmp_path):
     assert found.atoms.get_distance(0, 1) < alone.atoms.get_distance(0, 1) - 1e-3
     assert found.path.energy[-1] == pytest.approx(energy(found.atoms, "pbe"), abs=1e-9)
     assert read(tmp_path / "path.extxyz")[-1].energy.item() == pytest.approx(found.path.energy[-1], abs=1e-6)
+
+
+def test_dynamics_with_dispersion_conserve_the_summed_energy_and_go_on_bit_for_bit(tmp_path):
+    """The control: the energy of the potential alone is not what is conserved."""
+    start, choices = BOXES["crystal"].copy(), {"timestep": 2.0, "temperature": 40.0, "record_every": 1}
+    start.rattle(0.15, seed=1)
+    run = simulate(argon(), start, steps=40, dispersion="pbe", trajectory=tmp_path / "run.extxyz", **choices)
+    total = run.trace.potential + run.trace.kinetic
+    alone = np.array([energy(frame) for frame in map(to_atoms, read(tmp_path / "run.extxyz"))]) / 4 + run.trace.kinetic
+    assert 20 * np.ptp(total) < np.ptp(alone)
+    assert run.trace.potential[-1] == pytest.approx(energy(run.atoms, "pbe") / 4, abs=1e-9)
+    simulate(argon(), start, steps=20, dispersion="pbe", restart=tmp_path / "state", **choices)
+    again = simulate(argon(), start, steps=40, dispersion="pbe", restart=tmp_path / "state", **choices)
+    assert np.array_equal(again.trace.potential, run.trace.potential)
+    with pytest.raises(CheckpointError, match="dispersion"):
+        simulate(argon(), start, steps=60, restart=tmp_path / "state", **choices)

@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +13,7 @@ from ase.calculators.calculator import CalculatorError
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import ground_state_magnetic_moments
 
-from intertwine.potentials.data.readers import from_atoms, read, to_atoms, write
-from intertwine.potentials.data.workers import Progress, core_count, run_in_processes
-from intertwine.potentials.structures.graph import Graph, GraphError, Source
+from intertwine.potentials.structures.graph import GraphError, Source
 
 if TYPE_CHECKING:
     from tblite.ase import TBLite
@@ -96,51 +93,6 @@ def isolated_atoms(numbers: Iterable[int]) -> list[Atoms]:
         single_point(Atoms([number], [[0.0, 0.0, 0.0]], info={"config_type": "isolated_atom"}))
         for number in sorted(set(numbers))
     ]
-
-
-def label_frames(
-    in_path: Path | str,
-    out_path: Path | str,
-    *,
-    charge: int = 0,
-    workers: int | None = None,
-    progress: Progress | None = None,
-) -> list[Graph]:
-    """Label every frame of an extxyz file with GFN2-xTB; labels already there are replaced.
-
-    Args:
-        charge: of every frame. An odd number of electrons is computed as a doublet.
-        workers: processes, one for each core if None.
-        progress: called as progress("label", frames done, frames in all).
-
-    Raises:
-        GraphError: naming the file and the frame that cannot be labelled. Nothing is written then.
-    """
-    require_place(out_path)
-    frames = [(to_atoms(graph), graph.sources[0]) for graph in read(in_path)]
-    share = -(-len(frames) // (workers or core_count()))
-    shares = [frames[start : start + share] for start in range(0, len(frames), share)]
-    done = dict.fromkeys(map(str, range(len(shares))), 0)
-
-    def add(part: str, count: int, _: int) -> None:
-        done[part] = count
-        if progress:
-            progress("label", sum(done.values()), len(frames))
-
-    arguments = [(str(part), frames, charge) for part, frames in enumerate(shares)]
-    parts = run_in_processes(label_share, arguments, workers=workers, progress=add)
-    labelled = [from_atoms(atoms, source) for atoms, (_, source) in zip(chain(*parts), frames)]
-    write(out_path, labelled)
-    return labelled
-
-
-def label_share(part: str, frames: list[tuple[Atoms, Source]], charge: int, report: Progress) -> list[Atoms]:
-    """The labelled frames of one process."""
-    labelled = []
-    for atoms, source in frames:
-        labelled.append(single_point(atoms, charge=charge, source=source))
-        report(part, len(labelled), len(frames))
-    return labelled
 
 
 def require_place(path: Path | str) -> None:

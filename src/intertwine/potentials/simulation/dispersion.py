@@ -1,8 +1,9 @@
 """What density functionals lack at long range: D3 dispersion added to a potential; E(3) acts on positions and cell."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from ase.calculators.mixing import SumCalculator
+from ase import Atoms
+from ase.calculators.calculator import Calculator as AseCalculator
 from ase.units import Bohr
 
 from intertwine.potentials.simulation.calculator import Calculator
@@ -17,7 +18,32 @@ class DispersionError(ValueError):
     """Dispersion that cannot be computed: no dftd3, a functional without parameters, an element that is too heavy."""
 
 
-def with_dispersion(calculator: Calculator, functional: str, *, damping: Literal["bj", "zero"] = "bj") -> SumCalculator:
+class DispersedCalculator(Calculator):
+    """The calculator of a potential whose energies, forces and stresses have those of another added, made for D3.
+
+    Energies of single atoms are left out: there are none of D3. What an estimator says of them stays.
+    """
+
+    implemented_properties = ["energy", "free_energy", "forces", "stress"]  # noqa: RUF012  ASE's interface
+
+    def __init__(self, of: Calculator, dispersion: AseCalculator):
+        super().__init__(of.potential, skin=of.skin, estimator=of.estimator)
+        self.dispersion = dispersion
+
+    def compute(self, atoms: Atoms, *, stress: bool = False) -> dict[str, Any]:
+        """The sum of both, for atoms as they are now."""
+        results = super().compute(atoms, stress=stress)
+        del results["energies"]
+        wanted = ["energy", "forces", *(["stress"] if stress else [])]
+        self.dispersion.calculate(atoms, wanted)
+        added = {name: self.dispersion.results[name] for name in wanted}
+        added["free_energy"] = added["energy"]
+        return results | {name: results[name] + each for name, each in added.items()}
+
+
+def with_dispersion(
+    calculator: Calculator, functional: str, *, damping: Literal["bj", "zero"] = "bj"
+) -> DispersedCalculator:
     r"""The calculator of a potential with Grimme's D3 on top: energies, forces and stresses add up.
 
         E_disp = - sum over pairs, n = 6, 8 of  s_n C_n / (r^n + damping)   -   a term of three atoms
@@ -61,4 +87,4 @@ def with_dispersion(calculator: Calculator, functional: str, *, damping: Literal
             f"with_dispersion: D3 knows the elements to {HEAVIEST}, but the potential was made for {heavy} too; use it "
             f"without dispersion."
         )
-    return SumCalculator([calculator, DFTD3(method=functional, damping=f"d3{damping}", realspace_cutoff=SMOOTH)])
+    return DispersedCalculator(calculator, DFTD3(method=functional, damping=f"d3{damping}", realspace_cutoff=SMOOTH))

@@ -17,6 +17,7 @@ from intertwine.potentials.judging.report import EnergyTrace
 from intertwine.potentials.models.potential import Potential
 from intertwine.potentials.models.uncertainty import Estimator
 from intertwine.potentials.simulation.calculator import Calculator
+from intertwine.potentials.simulation.dispersion import with_dispersion
 from intertwine.potentials.simulation.ensembles import NVE, Ensemble, Langevin
 from intertwine.potentials.simulation.nose_hoover import NoseHoover
 from intertwine.potentials.simulation.npt import NPT
@@ -86,6 +87,7 @@ def simulate(
     restart_every: int = 1000,
     estimator: Estimator | None = None,
     max_uncertainty: float | None = None,
+    dispersion: str | None = None,
     progress: Progress | None = None,
 ) -> Dynamics:
     """Let the atoms move: at constant energy (velocity Verlet), in a bath (Langevin or Nose-Hoover), under pressure.
@@ -117,9 +119,11 @@ def simulate(
         restart_every: steps between two states.
         estimator: knows how sure the potential is, a `Committee` or a `LastLayer`.
         max_uncertainty: stop at a record where the energy of an atom has a larger standard deviation, eV.
+        dispersion: functional whose D3 is added to the potential, see `with_dispersion`.
 
     Raises:
         GraphError: the structure cannot be computed with.
+        DispersionError: no D3 for this functional or these elements.
         NumericalError: the run blew up: atoms collided or a number is not finite; or it grew too uncertain.
         CheckpointError: the restart folder is damaged, or of another run.
 
@@ -151,6 +155,8 @@ def simulate(
         raise ValueError("simulate: max_uncertainty needs an estimator; a Committee or a LastLayer is one.")
     atoms, rng = bare(structure), np.random.default_rng(seed)
     calculator = Calculator(potential, estimator=estimator)
+    if dispersion is not None:
+        calculator = with_dispersion(calculator, dispersion)
     if ensemble == "npt" and (not atoms.pbc.all() or atoms.constraints):
         raise GraphError(
             f"{atoms.symbols}: npt needs a structure that is periodic along all three directions and no held atoms."
@@ -162,6 +168,7 @@ def simulate(
         "friction": friction, "relaxation": relaxation, "pressure": pressure, "breathing": breathing, "seed": seed,
         "record_every": record_every, "trajectory": trajectory is not None,
         "ramp": None if final_temperature is None else [final_temperature, steps],
+        "dispersion": dispersion,
     }  # fmt: skip
     if temperature is not None:
         _draw_velocities(particles, temperature, rng)
