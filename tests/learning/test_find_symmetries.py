@@ -86,7 +86,7 @@ def test_gradients_find_nothing_where_every_symmetry_holds():
 def test_too_few_samples_are_refused():
     model = network()
     groups = [WeightProjection(model, O(3))]
-    with pytest.raises(ValueError, match="a sample for each of 32 chunks, came 5"):
+    with pytest.raises(ValueError, match="a sample for each of 64 chunks, came 5"):
         symmetry_breaking(model, dict(model.named_parameters()), groups, *falling(0, samples=5))
 
 

@@ -2,12 +2,13 @@
 
 from difflib import get_close_matches
 
-from intertwine.experiments import facet, gaunt, price_of_freedom, tdn, tinvnn
+from intertwine.experiments import facet, gaunt, price_of_freedom, soft_equivariance, tdn, tinvnn
 from intertwine.experiments.experiment import Experiment, ExperimentError
 
 EXPERIMENTS: tuple[Experiment, ...] = (
     gaunt.EXPERIMENT,
     price_of_freedom.EXPERIMENT,
+    soft_equivariance.EXPERIMENT,
     tinvnn.EXPERIMENT,
     tdn.EXPERIMENT,
     facet.EXPERIMENT,

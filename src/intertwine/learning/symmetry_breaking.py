@@ -27,8 +27,8 @@ class Breaking:
 
     @property
     def broken(self) -> Float[Tensor, "group"]:
-        """The signal, but not less than its noise: what `soft_equivariance.relaxed` compares."""
-        return torch.maximum(self.signal, self.noise)
+        """The score, but at least one, for differences below the noise say nothing: what `relaxed` compares."""
+        return self.score.clamp(min=1.0)
 
 
 def symmetry_breaking(
@@ -38,7 +38,7 @@ def symmetry_breaking(
     x: Float[Tensor, "sample dim_v channel_in"],
     y: Float[Tensor, "sample dim_w channel_out"],
     *,
-    chunks: int = 32,
+    chunks: int = 64,
 ) -> Breaking:
     r"""Test each candidate group at weights that commute with all of them, in directions that do not.
 
@@ -47,15 +47,15 @@ def symmetry_breaking(
     If task and inputs have the symmetry g, so has the loss as a function of the weights, and at weights that g leaves
     alone its gradient is left alone too: it lies in the image of P_g, and the signal is zero up to noise. Pairs of
     different chunks make the estimate unbiased; the noise is sqrt(2 sum K_bb'^2) over the same pairs, with K the inner
-    products. Unlike penalties during training it does not depend on how strengths, weight decay and the start
-    of the training compete.
+    products of gradients from which their mean is taken. Noise in a single direction makes the score that of a
+    (chi^2 - 1) / sqrt(2), with a longer tail than a normal number. Unlike penalties during training, it does not depend
+    on how strengths, weight decay and the start of the training compete.
 
     What it is not: inputs whose distribution breaks g, with a model that is not at its optimum, give a signal too.
 
     Args:
         weights: of one model, commuting with the group that holds the candidates (train them with `Hard`).
         x, y: samples that the weights were not fitted to.
-        chunks: more give a finer noise, and scores up to chunks / sqrt(2).
 
     Raises ValueError for fewer samples than chunks.
 
@@ -88,8 +88,12 @@ def symmetry_breaking(
     signals, noises = [], []
     for projection in projections:
         outside = projection.outside(gradients).double()
-        inner = (outside @ outside.mT).fill_diagonal_(0.0)
+        inner, centred = (_off_diagonal(each @ each.mT) for each in (outside, outside - outside.mean(0)))
         pairs = chunks * (chunks - 1)
         signals.append(inner.sum() / pairs)
-        noises.append((2 * inner.square().sum()).sqrt() / pairs)
+        noises.append((2 * centred.square().sum()).sqrt() / pairs)
     return Breaking(torch.stack(signals), torch.stack(noises))
+
+
+def _off_diagonal(matrix: Tensor) -> Tensor:
+    return matrix - matrix.diagonal().diag()
