@@ -197,3 +197,57 @@ def test_long_results_that_go_past_the_caches_are_the_same(isa):
     with using(isa):
         for threads in (1, 2):
             with_threads(threads, lambda: agree(Convolution(product), inputs))
+
+
+def paired(product, *, channels=5, pairs=20):
+    """Edges of which two and two read one row of weights; some rows are read once, and the last one by none."""
+    floats, senders, receivers = draw(product, 6, 2 * pairs - 3, channels)
+    floats[2] = floats[2][: pairs + 1]
+    pair = torch.cat([torch.arange(pairs), torch.arange(pairs)])[torch.randperm(2 * pairs)[: 2 * pairs - 3]]
+    return floats, senders, receivers, pair
+
+
+def with_pairs(convolution, floats, senders, receivers, pair):
+    floats = [each.detach().clone().requires_grad_() for each in floats]
+    x, y, w = floats
+    z = convolution(x, y, w, senders, receivers, pair)
+    first = torch.autograd.grad(z.sin().sum(), floats, create_graph=True)
+    return [z, *first, *torch.autograd.grad(sum(each.cos().sum() for each in first), floats)]
+
+
+@pytest.mark.parametrize("irreps", ["0e+1o+2e", "0e+2x1o"])
+@pytest.mark.parametrize("channels", [1, 16, 100])
+def test_edges_of_a_pair_read_the_same_weights_and_add_up_their_gradients(irreps, channels):
+    convolution = Convolution(ClebschGordan(irreps, "0e+1o", weights="external"))
+    inputs = paired(ClebschGordan(irreps, "0e+1o", weights="external"), channels=channels)
+    with using(None):
+        expected = with_pairs(convolution, *inputs)
+    for isa in HERE:
+        with using(isa):
+            for found, readable in zip(with_pairs(convolution, *inputs), expected, strict=True):
+                assert distance(found, readable) < 1e-11
+    assert not expected[3][-1].any()
+
+
+def test_other_pairs_give_another_result():
+    convolution = Convolution(ClebschGordan("0e+1o", "0e+1o", weights="external"))
+    floats, *edges, pair = paired(ClebschGordan("0e+1o", "0e+1o", weights="external"))
+    right, wrong = (convolution(*floats, *edges, each) for each in (pair, pair.roll(1)))
+    assert distance(right, wrong) > 0.1
+
+
+def test_gradients_of_pairs_are_the_same_to_the_last_bit_on_many_threads():
+    convolution = Convolution(ClebschGordan("0e+1o+2e", "0e+1o+2e", weights="external"))
+    inputs = paired(ClebschGordan("0e+1o+2e", "0e+1o+2e", weights="external"), channels=16, pairs=2000)
+
+    def numbers() -> torch.Tensor:
+        return torch.cat([each.detach().flatten() for each in with_pairs(convolution, *inputs)])
+
+    assert torch.equal(with_threads(8, numbers), with_threads(1, numbers))
+
+
+def test_pairs_without_weights_are_refused():
+    product = ClebschGordan("0e", "0e", weights="external")
+    (x, y, w), senders, receivers, pair = paired(product)
+    with pytest.raises(IndexError, match="expected pairs from 0 to 19, the rows of weight, came indices from 0 to 20"):
+        Convolution(product)(x, y, w[:20], senders, receivers, pair.masked_fill(pair == 3, 20))

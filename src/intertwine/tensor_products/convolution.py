@@ -26,7 +26,7 @@ class Convolution(nn.Module):
             `torch.use_deterministic_algorithms` forbids it. The CPU always sums in order.
 
     Shapes: x `node dim1 channel`, filter `edge dim2 1`, weight `pair paths channel`, result `node dim3 channel`.
-    Without `pair` every edge has weights of its own, in the order of the edges.
+    Without `pair` every edge has weights of its own, in the order of the edges; at most two edges may be of one pair.
 
     Raises:
         ValueError: the product has weights of its own.
@@ -70,21 +70,39 @@ class Convolution(nn.Module):
         pair: Int[Tensor, "edge"] | None = None,
     ) -> Float[Tensor, "node dim3 channel"]:
         """Pass one round of messages."""
-        if pair is not None and weight is not None:
-            weight = weight.index_select(0, pair)
-        if self.fused and takes(x, filter, weight) and self._fits(x, filter, weight, senders, receivers):
+        given = (x, filter, weight, senders, receivers, pair)
+        if self.fused and takes(x, filter, weight) and self._fits(*given):
             table = (self.structure, self.tables.like(x, "couplings"), self.dim_out, self.deterministic)
-            return convolve(x, filter.squeeze(-1), weight, senders, receivers, *table)
-        return self.readable(x, filter, weight, senders, receivers)
+            return convolve(x, filter.squeeze(-1), weight, senders, receivers, *table, pair)
+        return self.readable(*given)
 
-    def _fits(self, x: Tensor, filter: Tensor, weight: Tensor | None, senders: Tensor, receivers: Tensor) -> bool:
+    def _fits(
+        self,
+        x: Tensor,
+        filter: Tensor,
+        weight: Tensor | None,
+        senders: Tensor,
+        receivers: Tensor,
+        pair: Tensor | None,
+    ) -> bool:
         """Whether all shapes are as declared: kernels trust them, `readable` says what is wrong with others."""
         dim1, dim2, count = self.rows
         edges = senders.shape[0]
-        came = (x.shape[1], filter.shape, None if weight is None else weight.shape, receivers.shape[0])
-        return came == (dim1, (edges, dim2, 1), (edges, count, x.shape[2]) if count else None, edges)
+        of_edge = weight if pair is None else pair
+        came = (x.shape[1], filter.shape, None if weight is None else weight.shape[1:], receivers.shape[0])
+        fits = came == (dim1, (edges, dim2, 1), (count, x.shape[2]) if count else None, edges)
+        return fits and (of_edge is None or of_edge.shape[0] == edges)
 
-    def readable(self, x: Tensor, filter: Tensor, weight: Tensor | None, senders: Tensor, receivers: Tensor) -> Tensor:
+    def readable(
+        self,
+        x: Tensor,
+        filter: Tensor,
+        weight: Tensor | None,
+        senders: Tensor,
+        receivers: Tensor,
+        pair: Tensor | None = None,
+    ) -> Tensor:
         """Gather, multiply, scatter."""
+        weight = weight if weight is None or pair is None else weight.index_select(0, pair)
         messages = self.product(x.index_select(0, senders), filter, weight)
         return messages.new_zeros(x.shape[0], *messages.shape[1:]).index_add(0, receivers, messages)

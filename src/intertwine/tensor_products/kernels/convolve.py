@@ -1,6 +1,6 @@
 """Messages along edges as a compiled operator that never stores them; O(3) acts on `dim`, channels are lanes.
 
-    z[i] = sum over edges e with receivers[e] = i, paths and j of   w[e, path] T[row, k, j] x[senders[e], k] y[e, j]
+    z[i] = sum over e with receivers[e] = i, paths and j of   w[pair[e], path] T[row, k, j] x[senders[e], k] y[e, j]
 
 The twin, and the documentation of what is computed, is `Convolution.readable`.
 """
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from intertwine.tensor_products.kernels.blocks import empty
-from intertwine.tensor_products.kernels.library import address, kernel, sort_edges
+from intertwine.tensor_products.kernels.library import TRITON, active_isa, address, kernel, sort_edges
 from intertwine.tensor_products.kernels.operator import Operator, refuse_third, wanted
 
 
@@ -37,12 +37,16 @@ def convolve(
     coefficients: Tensor,
     dim: int,
     ordered: bool,
+    pair: Tensor | None = None,
 ) -> Tensor:
-    """The sums of messages: x `node dim1 channel`, y `edge dim2`, w `edge paths channel` to `node dim channel`.
+    """The sums of messages: x `node dim1 channel`, y `edge dim2`, w `pair paths channel` to `node dim channel`.
 
-    Sums are ordered, the same in every call, on the CPU always, and on a GPU unless `ordered` is false.
+    Sums are ordered, the same in every call, on the CPU always, and on a GPU unless `ordered` is false. At most two
+    edges may be of one `pair`: the order of more would show in the last digits of the gradient by w.
     """
-    return _CONVOLVE(x, y, w, senders, receivers, structure, coefficients, dim, ordered)
+    if pair is not None and w is not None and (x.is_cuda or active_isa() == TRITON):
+        w, pair = w.index_select(0, pair), None
+    return _CONVOLVE(x, y, w, senders, receivers, structure, coefficients, dim, ordered, None if w is None else pair)
 
 
 def takes(x: Tensor, y: Tensor, w: Tensor | None) -> bool:
@@ -76,15 +80,30 @@ def _run(
     coefficients: Tensor,
     dim: int,
     ordered: bool,
+    pair: Tensor | None = None,
 ) -> Tensor:
-    x, y, w, senders, receivers = _plain(x, y, w, senders, receivers)
+    x, y, w, senders, receivers, pair = _plain(x, y, w, senders, receivers, pair)
+    if pair is not None and w is not None:
+        _check_pairs(pair, len(w))
     z = empty(x, x.shape[0], dim, x.shape[2])
     order = edge_order(senders, receivers, x.shape[0])
     if z.numel():
-        graph = (_sizes(x.shape[0], len(senders), x.shape[2]), address(senders), address(order.first))
-        given = [address(each) for each in (order.order, x, y, w, z)]
-        _call("convolve", x, structure, coefficients, *graph, *given)
+        sizes = _sizes(x.shape[0], len(senders), x.shape[2], 0 if w is None else len(w))
+        given = [address(each) for each in (senders, order.first, order.order, pair, x, y, w, z)]
+        _call("convolve", x, structure, coefficients, sizes, *given)
     return z
+
+
+def _check_pairs(pair: Tensor, count: int) -> None:
+    """Kernels read memory where it points."""
+    if not len(pair):
+        return
+    smallest, largest = (int(each) for each in torch.aminmax(pair))
+    if smallest < 0 or largest >= count:
+        raise IndexError(
+            f"Convolution: expected pairs from 0 to {count - 1}, the rows of weight, came indices from {smallest} to "
+            f"{largest}. Check that weights and pairs belong to the same edges."
+        )
 
 
 def _run_backward(
@@ -98,11 +117,12 @@ def _run_backward(
     coefficients: Tensor,
     ordered: bool,
     of: Sequence[bool],
+    pair: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of <gz, z> by those of x, y and w that are asked for; the others are empty."""
-    x, y, w, senders, receivers = _plain(x, y, w, senders, receivers)
+    x, y, w, senders, receivers, pair = _plain(x, y, w, senders, receivers, pair)
     found = _results(x, y, w, of)
-    _pass("convolve_backward", (x, y, w, gz.contiguous()), found, senders, receivers, structure, coefficients)
+    _pass("convolve_backward", (x, y, w, gz.contiguous()), found, senders, receivers, pair, structure, coefficients)
     return _shown(x, found)
 
 
@@ -120,13 +140,14 @@ def _run_twice(
     coefficients: Tensor,
     ordered: bool,
     of: Sequence[bool],
+    pair: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Gradients of <gx, hx> + <gy, hy> + <gw, hw> by gz, and by those of x, y and w that are asked for."""
-    x, y, w, senders, receivers = _plain(x, y, w, senders, receivers)
+    x, y, w, senders, receivers, pair = _plain(x, y, w, senders, receivers, pair)
     tangents = [None if each is None else each.contiguous() for each in (hx, hy, hw)]
     found, dz = _results(x, y, w, of), empty(gz, *gz.shape)
     given = (x, y, w, gz.contiguous(), *tangents)
-    _pass("convolve_twice", given, (*found, dz), senders, receivers, structure, coefficients)
+    _pass("convolve_twice", given, (*found, dz), senders, receivers, pair, structure, coefficients)
     return *_shown(x, found), dz
 
 
@@ -149,6 +170,7 @@ def _pass(
     found: tuple[Tensor | None, ...],
     senders: Tensor,
     receivers: Tensor,
+    pair: Tensor | None,
     structure: Tensor,
     coefficients: Tensor,
 ) -> None:
@@ -161,9 +183,10 @@ def _pass(
         return
     several = gx is not None and torch.get_num_threads() > 1
     by_edge = empty(x, edges, dim1, channels) if several else None
-    graph = (_sizes(nodes, edges, channels), address(senders), address(order.first), address(order.order))
-    pointers = [address(each) for each in (*given, *found, by_edge)]
-    _call(name, x, structure, coefficients, *graph, *pointers)
+    sizes = _sizes(nodes, edges, channels, 0 if given[2] is None else len(given[2]))
+    graph = (senders, order.first, order.order, pair)
+    pointers = [address(each) for each in (*graph, *given, *found, by_edge)]
+    _call(name, x, structure, coefficients, sizes, *pointers)
     if by_edge is not None:
         places = (address(order.sender_first), address(order.places), _sizes(nodes, dim1 * channels))
         kernel("gather_edges", x.dtype)(address(by_edge), *places, address(gx), torch.get_num_threads())
@@ -174,10 +197,11 @@ def _call(name: str, x: Tensor, structure: Tensor, coefficients: Tensor, *argume
 
 
 def _plain(
-    x: Tensor, y: Tensor, w: Tensor | None, senders: Tensor, receivers: Tensor
-) -> tuple[Tensor, Tensor, Tensor | None, Tensor, Tensor]:
-    x, y, senders, receivers = x.contiguous(), y.contiguous(), senders.long(), receivers.long()
-    return x, y, None if w is None else w.contiguous(), senders.contiguous(), receivers.contiguous()
+    x: Tensor, y: Tensor, w: Tensor | None, senders: Tensor, receivers: Tensor, pair: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor, Tensor, Tensor | None]:
+    x, y, w = x.contiguous(), y.contiguous(), None if w is None else w.contiguous()
+    senders, receivers = senders.long().contiguous(), receivers.long().contiguous()
+    return x, y, w, senders, receivers, None if pair is None else pair.long().contiguous()
 
 
 @lru_cache(maxsize=1024)
@@ -186,35 +210,35 @@ def _sizes(*sizes: int) -> ctypes.Array[ctypes.c_int64]:
 
 
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-    x, y, w, senders, receivers, structure, coefficients, _, ctx.ordered = inputs
-    ctx.save_for_backward(x, y, w, senders, receivers, structure, coefficients)
+    x, y, w, senders, receivers, structure, coefficients, _, ctx.ordered, pair = inputs
+    ctx.save_for_backward(x, y, w, senders, receivers, structure, coefficients, pair)
 
 
 def _setup_backward(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-    *tensors, ctx.ordered, _ = inputs
-    ctx.save_for_backward(*tensors)
+    *tensors, ctx.ordered, _, pair = inputs
+    ctx.save_for_backward(*tensors, pair)
 
 
 def _backward(ctx: Any, gz: Tensor) -> tuple[Tensor | None, ...]:
-    x, y, w, *graph = ctx.saved_tensors
+    x, y, w, *graph, pair = ctx.saved_tensors
     of = wanted(ctx, 0, 1, 2)
-    found = _CONVOLVE_BACKWARD(x, y, w, gz, *graph, ctx.ordered, of)
-    return *_asked_for(found, of), None, None, None, None, None, None
+    found = _CONVOLVE_BACKWARD(x, y, w, gz, *graph, ctx.ordered, of, pair)
+    return *_asked_for(found, of), None, None, None, None, None, None, None
 
 
 def _backward_backward(ctx: Any, *tangents: Tensor | None) -> tuple[Tensor | None, ...]:
     """Slopes of t(x, y, w, gz) = <gz, z> along (hx, hy, hw); as it is linear in each, one alone takes its place."""
-    *given, gz, senders, receivers, structure, coefficients = ctx.saved_tensors
+    *given, gz, senders, receivers, structure, coefficients, pair = ctx.saved_tensors
     tables, of = (senders, receivers, structure, coefficients), wanted(ctx, 0, 1, 2)
     present = [place for place, each in enumerate(tangents) if each is not None and given[place] is not None]
     if len(present) == 1:
         given[present[0]] = tangents[present[0]]
         of = tuple(asked and place != present[0] for place, asked in enumerate(of))
-        found = _CONVOLVE_BACKWARD(*given, gz, *tables, ctx.ordered, of)
-        dz = _CONVOLVE(*given, *tables, gz.shape[1], ctx.ordered)
+        found = _CONVOLVE_BACKWARD(*given, gz, *tables, ctx.ordered, of, pair)
+        dz = _CONVOLVE(*given, *tables, gz.shape[1], ctx.ordered, pair)
     else:
-        *found, dz = _CONVOLVE_TWICE(*given, gz, *tangents, *tables, ctx.ordered, of)
-    return *_asked_for(found, of), dz, None, None, None, None, None, None
+        *found, dz = _CONVOLVE_TWICE(*given, gz, *tangents, *tables, ctx.ordered, of, pair)
+    return *_asked_for(found, of), dz, None, None, None, None, None, None, None
 
 
 def _asked_for(found: Sequence[Tensor | None], of: Sequence[bool]) -> Iterator[Tensor | None]:
@@ -241,10 +265,10 @@ def _work(x: Tensor, y: Tensor, w: Tensor | None, structure: Tensor, coefficient
 
 _CONVOLVE = Operator(
     "convolve(Tensor x, Tensor y, Tensor? w, Tensor senders, Tensor receivers, Tensor structure, Tensor coefficients,"
-    " int dim, bool ordered) -> Tensor",
+    " int dim, bool ordered, Tensor? pair=None) -> Tensor",
     run=_run,
     gpu="triton_convolve:convolve",
-    shapes=lambda x, y, w, senders, receivers, structure, coefficients, dim, ordered: x.new_empty(
+    shapes=lambda x, y, w, senders, receivers, structure, coefficients, dim, *_: x.new_empty(
         x.shape[0], dim, x.shape[2]
     ),
     setup=_setup,
@@ -253,10 +277,12 @@ _CONVOLVE = Operator(
 )
 _CONVOLVE_BACKWARD = Operator(
     "convolve_backward(Tensor x, Tensor y, Tensor? w, Tensor gz, Tensor senders, Tensor receivers, Tensor structure,"
-    " Tensor coefficients, bool ordered, bool[] of) -> (Tensor, Tensor, Tensor)",
+    " Tensor coefficients, bool ordered, bool[] of, Tensor? pair=None) -> (Tensor, Tensor, Tensor)",
     run=_run_backward,
     gpu="triton_convolve:convolve_backward",
-    shapes=lambda x, y, w, gz, *rest: tuple(_like((x, y, w), rest[-1])),
+    shapes=lambda x, y, w, gz, senders, receivers, structure, coefficients, ordered, of, *_: tuple(
+        _like((x, y, w), of)
+    ),
     setup=_setup_backward,
     backward=_backward_backward,
     flops=lambda x, y, w, gz, senders, receivers, structure, coefficients, *_: _work(
@@ -265,11 +291,13 @@ _CONVOLVE_BACKWARD = Operator(
 )
 _CONVOLVE_TWICE = Operator(
     "convolve_twice(Tensor x, Tensor y, Tensor? w, Tensor gz, Tensor? hx, Tensor? hy, Tensor? hw, Tensor senders,"
-    " Tensor receivers, Tensor structure, Tensor coefficients, bool ordered, bool[] of)"
+    " Tensor receivers, Tensor structure, Tensor coefficients, bool ordered, bool[] of, Tensor? pair=None)"
     " -> (Tensor, Tensor, Tensor, Tensor)",
     run=_run_twice,
     gpu="triton_convolve:convolve_twice",
-    shapes=lambda x, y, w, gz, *rest: tuple(_like((x, y, w, gz), (*rest[-1], True))),
+    shapes=lambda x, y, w, gz, hx, hy, hw, senders, receivers, structure, coefficients, ordered, of, *_: tuple(
+        _like((x, y, w, gz), (*of, True))
+    ),
     setup=_setup_backward,
     backward=refuse_third("convolve"),
     flops=lambda x, y, w, gz, hx, hy, hw, senders, receivers, structure, coefficients, *_: _work(

@@ -52,6 +52,7 @@ def convolve(
     coefficients: Tensor,
     dim: int,
     ordered: bool,
+    pair: None = None,
 ) -> Tensor:
     """The messages, summed at the receivers: `node dim channel`."""
     tables = _tables(x, w, structure, coefficients, dim)
@@ -71,6 +72,7 @@ def convolve_backward(
     coefficients: Tensor,
     ordered: bool,
     of: Sequence[bool],
+    pair: None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of <gz, z> by x, y and w (empty without weights); all of them, whatever is asked for."""
     tables = _tables(x, w, structure, coefficients, gz.shape[1])
@@ -95,6 +97,7 @@ def convolve_twice(
     coefficients: Tensor,
     ordered: bool,
     of: Sequence[bool],
+    pair: None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Gradients of <gx, hx> + <gy, hy> + <gw, hw> by x, y, w (empty without weights) and gz."""
     hx, hy = (torch.zeros_like(one) if each is None else each for each, one in ((hx, x), (hy, y)))

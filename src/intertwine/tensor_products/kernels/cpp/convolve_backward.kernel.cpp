@@ -2,7 +2,8 @@
 //
 // The result is linear in x, filter, weights and its own gradient, each: the second pass is the first in dual numbers.
 // Gradients by x are kept edge by edge, dim1 rows each, and added up by sender afterwards, in the order of the edges;
-// on one thread they are added at once, in the same order.
+// on one thread they are added at once, in the same order. Gradients by weights of a pair come from two edges: the first
+// to arrive stores, the second adds, and which one that is makes no difference to a sum of two.
 #include "edges.h"
 #include "radial.h"
 
@@ -151,6 +152,32 @@ inline void to_filter(const Couplings<T> &c, Workspace<T> &s, T *gfilter, bool a
   }
 }
 
+// Who has been at the weights of a pair: the first edge finds them new. Several threads take turns.
+class Turns {
+ public:
+  Turns(int64_t pairs, bool shared) : shared_(shared), state_(static_cast<uint8_t *>(calloc(pairs + 1, 1))) {
+    if (!state_) abort();
+  }
+  ~Turns() { free(state_); }
+  Turns(const Turns &) = delete;
+  Turns &operator=(const Turns &) = delete;
+  bool taken(int64_t pair) const { return state_[pair]; }
+  bool enter(int64_t pair) {  // whether someone has been here before
+    uint8_t before = shared_ ? BUSY : state_[pair];
+    while (before == BUSY) before = __atomic_exchange_n(state_ + pair, BUSY, __ATOMIC_ACQUIRE);
+    return before == SEEN;
+  }
+  void leave(int64_t pair) {
+    if (shared_) __atomic_store_n(state_ + pair, SEEN, __ATOMIC_RELEASE);
+    else state_[pair] = SEEN;
+  }
+
+ private:
+  static constexpr uint8_t SEEN = 1, BUSY = 2;
+  const bool shared_;
+  uint8_t *state_;
+};
+
 template <class T, bool TWICE>
 void backward(const Couplings<T> &c, const Graph &g, const Pass<T> &in, int threads) {
   const Tasks tasks(g);
@@ -161,7 +188,10 @@ void backward(const Couplings<T> &c, const Graph &g, const Pass<T> &in, int thre
     tallest = c.path[i].d3 > tallest ? c.path[i].d3 : tallest;
     shared = shared || c.path[i].shared;
   }
-  const bool far_gw = !shared && is_far<T>(g.edges * c.weights * C);
+  const bool paired = g.pair && in.gw;
+  const bool far_gw = !shared && !(paired && threads > 1) && is_far<T>(g.edges * c.weights * C);
+  const int64_t blocks = (C + lanes<T> - 1) / lanes<T>;
+  Turns turns(paired ? g.pairs * blocks : 0, threads > 1);
   const bool far_gx = is_far<T>(g.edges * c.dim1 * C), far_z = is_far<T>(g.nodes * c.dim3 * C);
   parallel_for(
       tasks.count, threads, [&] { return Workspace<T>(c, tallest); },
@@ -199,12 +229,15 @@ void backward(const Couplings<T> &c, const Graph &g, const Pass<T> &in, int thre
                 fetch<T, V>(in.x + row, c.dim1, C, count, s.x.at(0));
                 if (TWICE && in.hx) fetch<T, V>(in.hx + row, c.dim1, C, count, s.hx.at(0));
                 memset(s.gx.at(0), 0, c.dim1 * V * sizeof(vec<T>));
+                const int64_t weights = g.row(edge) * c.weights * C + c0;
+                const int64_t next_weights = g.row(next) * c.weights * C + c0;
+                const int64_t turn = g.row(edge) * blocks + c0 / lanes<T>;
+                const bool second = paired && turns.enter(turn);
                 for (int64_t i = 0; i < c.paths; ++i) {
                   const Path &p = c.path[i];
                   vec<T> weight[V], hweight[V], gw[V];
                   for (int v = 0; v < V; ++v) weight[v] = vec<T>{} + T(1), hweight[v] = vec<T>{};
-                  const int64_t slot = (edge * c.weights + p.weight) * C + c0;
-                  const int64_t next_slot = (next * c.weights + p.weight) * C + c0;
+                  const int64_t slot = weights + p.weight * C, next_slot = next_weights + p.weight * C;
                   for (due += c.dim1; due >= c.paths; due -= c.paths, next_row += C) {
                     expect<T, V>(in.x + next_row, 1, C);
                     if (TWICE && in.hx) expect<T, V>(in.hx + next_row, 1, C);
@@ -216,7 +249,7 @@ void backward(const Couplings<T> &c, const Graph &g, const Pass<T> &in, int thre
                   if (in.radial.table) blend<T, V>(rows, at_length.value, c.weights * C, count, weight);
                   if (TWICE && in.hw) fetch<T, V>(in.hw + slot, 1, C, count, hweight);
                   pull<T, V, TWICE>(p, s, e, weight, hweight, gw, in);
-                  if (in.gw && p.shared) {
+                  if (in.gw && (p.shared || second)) {
                     vec<T> before[V];
                     fetch<T, V>(in.gw + slot, 1, C, count, before);
                     for (int v = 0; v < V; ++v) gw[v] += before[v];
@@ -228,6 +261,7 @@ void backward(const Couplings<T> &c, const Graph &g, const Pass<T> &in, int thre
                     for (int v = 0; v < V; ++v) glength += gw[v] * slope[v];
                   }
                 }
+                if (paired) turns.leave(turn);
                 if (in.radial.glength) in.radial.glength[edge] = sum<T>(glength) + (c0 ? in.radial.glength[edge] : T(0));
                 if (in.gfilter) to_filter(c, s, in.gfilter + edge * c.dim2, c0 > 0);
                 if (in.by_edge) {
@@ -242,6 +276,9 @@ void backward(const Couplings<T> &c, const Graph &g, const Pass<T> &in, int thre
           while (node < to) close(), open();
         });
       });
+  const int64_t row = c.weights * C;
+  for (int64_t pair = 0; paired && pair < g.pairs; ++pair)  // weights that no edge has read
+    if (!turns.taken(pair * blocks)) memset(in.gw + pair * row, 0, size_t(row) * sizeof(T));
 }
 
 // gx[node] = the sum over edges that start at a node, places in the order in which one thread would have added them.
@@ -269,7 +306,7 @@ void gather(const T *by_edge, const int64_t *first, const int64_t *places, int64
       const int64_t *order, const T *x, const T *filter, const T *length, const T *table, const double *range,         \
       const T *gz, T *gx, T *gfilter, T *glength, T *by_edge, int threads) {                                           \
     using namespace INTERTWINE_ISA;                                                                                    \
-    const Graph graph{sizes[0], sizes[1], sizes[2], senders, first, order};                                            \
+    const Graph graph{sizes[0], sizes[1], sizes[2], 0, senders, first, order, nullptr};                                \
     const Radial<T> radial{table, length, sizes[3], T(range[0]), T(range[1]), glength};                                \
     const Pass<T> pass{x,  filter,  nullptr, gz,      nullptr, nullptr, nullptr,                                       \
                        gx, gfilter, nullptr, nullptr, by_edge, radial};                                                \
@@ -277,20 +314,20 @@ void gather(const T *by_edge, const int64_t *first, const int64_t *places, int64
   }                                                                                                                    \
   INTERTWINE_EXPORT(convolve_backward, type)(const int32_t *structure, const T *coef, const int64_t *sizes,            \
                                              const int64_t *senders, const int64_t *first, const int64_t *order,       \
-                                             const T *x, const T *filter, const T *w, const T *gz, T *gx, T *gfilter,  \
-                                             T *gw, T *by_edge, int threads) {                                         \
+                                             const int64_t *pair, const T *x, const T *filter, const T *w,             \
+                                             const T *gz, T *gx, T *gfilter, T *gw, T *by_edge, int threads) {         \
     using namespace INTERTWINE_ISA;                                                                                    \
-    const Graph graph{sizes[0], sizes[1], sizes[2], senders, first, order};                                            \
+    const Graph graph{sizes[0], sizes[1], sizes[2], sizes[3], senders, first, order, pair};                            \
     const Pass<T> pass{x, filter, w, gz, nullptr, nullptr, nullptr, gx, gfilter, gw, nullptr, by_edge, {}};            \
     backward<T, false>(Couplings<T>(structure, coef), graph, pass, threads);                                           \
   }                                                                                                                    \
   INTERTWINE_EXPORT(convolve_twice, type)(const int32_t *structure, const T *coef, const int64_t *sizes,               \
                                           const int64_t *senders, const int64_t *first, const int64_t *order,          \
-                                          const T *x, const T *filter, const T *w, const T *gz, const T *hx,           \
-                                          const T *hfilter, const T *hw, T *dx, T *dfilter, T *dw, T *dz, T *by_edge,  \
-                                          int threads) {                                                               \
+                                          const int64_t *pair, const T *x, const T *filter, const T *w, const T *gz,   \
+                                          const T *hx, const T *hfilter, const T *hw, T *dx, T *dfilter, T *dw, T *dz, \
+                                          T *by_edge, int threads) {                                                   \
     using namespace INTERTWINE_ISA;                                                                                    \
-    const Graph graph{sizes[0], sizes[1], sizes[2], senders, first, order};                                            \
+    const Graph graph{sizes[0], sizes[1], sizes[2], sizes[3], senders, first, order, pair};                            \
     const Pass<T> pass{x, filter, w, gz, hx, hfilter, hw, dx, dfilter, dw, dz, by_edge, {}};                           \
     backward<T, true>(Couplings<T>(structure, coef), graph, pass, threads);                                            \
   }                                                                                                                    \

@@ -19,10 +19,12 @@ struct Couplings {
       : paths(s[0]), dim1(s[1]), dim2(s[2]), dim3(s[3]), weights(s[4]), entries_of_m(s[5]),
         path(reinterpret_cast<const Path *>(s + 6)), start(s + 6 + 7 * s[0]), filter(start + s[5] + 1), coef(coef) {}
 };
-// Edges in the order of their receivers: edge number k of receiver i is order[first[i] + k].
+// Edges in the order of their receivers: edge number k of receiver i is order[first[i] + k]. The weights of an edge are
+// row pair[edge], or without pairs its own.
 struct Graph {
-  int64_t nodes, edges, channels;
-  const int64_t *senders, *first, *order;
+  int64_t nodes, edges, channels, pairs;
+  const int64_t *senders, *first, *order, *pair;
+  int64_t row(int64_t edge) const { return pair ? pair[edge] : edge; }
 };
 
 // Rows of V vectors; a single vector may have fewer than `lanes` numbers in memory.
