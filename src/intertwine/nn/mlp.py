@@ -37,8 +37,8 @@ class MLP(nn.Module):
         self.weights = nn.ParameterList(torch.randn(fan_in, fan_out) for fan_in, fan_out in pairwise(widths))
 
     def forward(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch output"]:
-        """Evaluate."""
+        """Evaluate; the weights, which are fewer than the numbers, take the factor c."""
         for layer, weight in enumerate(self.weights):
-            x = SILU_SCALE * nn.functional.silu(x) if layer else x
-            x = x @ (weight / sqrt(weight.shape[0]))
+            x = nn.functional.silu(x) if layer else x
+            x = x @ (weight * ((SILU_SCALE if layer else 1) / sqrt(weight.shape[0])))
         return x

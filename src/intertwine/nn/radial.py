@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from intertwine.nn.mlp import MLP
 from intertwine.nn.trainable_cutoff import TrainableCutoff
 from intertwine.o3.constants import Constants
+from intertwine.tensor_products.kernels.waves import takes, waves
 
 
 class PolynomialCutoff(nn.Module):
@@ -142,7 +143,25 @@ class RadialMLP(nn.Module):
         super().__init__()
         self.basis, self.envelope, self.rows = basis, envelope, rows
         self.network = MLP(basis.count, *hidden, rows * channels)
+        self.compiled = _as_compiled(basis, envelope)
 
     def forward(self, r: Float[Tensor, "edge"]) -> Float[Tensor, "edge rows channel"]:
         """Weights for every edge."""
-        return self.network(self.basis(r) * self.envelope(r).unsqueeze(-1)).unflatten(-1, (self.rows, -1))
+        return self.network(self.waves(r)).unflatten(-1, (self.rows, -1))
+
+    def waves(self, r: Float[Tensor, "edge"]) -> Float[Tensor, "edge count"]:
+        """What the network reads: b(r) u(r)."""
+        if self.compiled is not None and takes(r):
+            return waves(r, *self.compiled)
+        return self.basis(r) * self.envelope(r).unsqueeze(-1)
+
+
+def _as_compiled(
+    basis: BesselBasis | GaussianBasis, envelope: PolynomialCutoff | TrainableCutoff
+) -> tuple[float, int, list[float], int] | None:
+    """What `kernels.waves` wants to know; None for functions that it does not have."""
+    if not isinstance(basis, BesselBasis) or not isinstance(envelope, PolynomialCutoff):
+        return None
+    if basis.cutoff != envelope.cutoff or envelope.order < 3:
+        return None
+    return basis.cutoff, basis.count, envelope.coefficients, envelope.order
