@@ -1,6 +1,7 @@
 """Frames: sets of group elements that move along with the cloud, at degenerate and malformed clouds too."""
 
 from contextlib import contextmanager
+from dataclasses import replace
 
 import jaxtyping
 import pytest
@@ -10,7 +11,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from intertwine.groups.frames.anchored import LIMIT, anchored_elements
 from intertwine.groups.frames.eigen import symmetric_eigen
 from intertwine.groups.frames.frame import DegenerateFrame, Frame, FrameError
-from intertwine.groups.frames.pca import PCAFrame
+from intertwine.groups.frames.pca import TOLERANCE, PCAFrame, with_signs
 from intertwine.groups.haar import haar_orthogonal, haar_special_orthogonal
 
 GROUPS = ("O", "SO", "E", "SE")
@@ -107,9 +108,17 @@ def test_coordinates_of_clouds_without_extent_do_not_depend_on_the_motion(group)
 
 @pytest.mark.parametrize("name", ["cube", "square box", "ring", "icosahedron", "whitened"])
 def test_plain_principal_axes_of_symmetric_clouds_are_arbitrary(name):
-    frame = PCAFrame("O", tolerance=1e-30)  # the control: the same frame without the policy
-    assert mismatch(frame, "O", CLOUDS[name]) > 1e-3
+    def plain(x):  # the control: what the library returns, without a policy
+        axes = with_signs(torch.linalg.eigh(x.mT @ x).eigenvectors, special=False)
+        return replace(PCAFrame("O")(generic(9)), elements=axes)
+
+    assert mismatch(plain, "O", CLOUDS["generic"]) < 1e-12
+    assert mismatch(plain, "O", CLOUDS[name]) > 1e-3
     assert PCAFrame("O")(CLOUDS[name]).degenerate
+
+
+def test_points_in_one_place_count_once():
+    assert PCAFrame("O")(cube().repeat(3, 1)).elements.shape[-3] == 48
 
 
 def test_symmetric_clouds_get_one_element_for_each_of_their_symmetries():
@@ -117,6 +126,35 @@ def test_symmetric_clouds_get_one_element_for_each_of_their_symmetries():
     assert sizes == {"cube": 48, "icosahedron": 120}
     assert PCAFrame("SO")(cube()).elements.shape[-3] == 24
     assert PCAFrame("O")(ring(7)[:, :2].contiguous()).elements.shape[-3] == 14
+
+
+@pytest.mark.parametrize("d", [1, 2, 4])
+def test_other_dimensions(d):
+    x = torch.randn(7, d, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    rotation = haar_special_orthogonal(d, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    for group in GROUPS:
+        here, there = PCAFrame(group)(x), PCAFrame(group)(x @ rotation.mT)
+        assert here.elements.shape[-3] == 2 ** (d - group.startswith("S"))
+        assert set_distance(rotation @ here.elements, there.elements) < 1e-12
+
+
+def test_two_eigenspaces_at_once():
+    square, pentagon = ring(4)[:, :2], 2 * ring(5)[:, :2]
+    x = torch.cat([square.repeat_interleave(5, 0), pentagon.repeat(4, 1)], -1)
+    rotation = haar_special_orthogonal(4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    here, there = PCAFrame("SO")(x), PCAFrame("SO")(x @ rotation.mT)
+    assert here.degenerate and here.exact
+    assert set_distance(rotation @ here.elements, there.elements) < 1e-12
+
+
+@pytest.mark.parametrize("dtype, bound", [(torch.float64, 1e-11), (torch.float32, 1e-3)], ids=str)
+def test_just_above_the_tolerance_axes_are_still_determined(dtype, bound):
+    above = 1 + 1.1 * TOLERANCE[dtype]  # its square is in the covariance
+    x = (CLOUDS["whitened"] * torch.tensor([1.0, above, 2.0])).to(dtype)
+    frame = PCAFrame("E", tolerance=TOLERANCE[dtype] / 4)
+    assert not frame(x).degenerate
+    assert mismatch(frame, "E", x) < bound
+    assert mismatch(PCAFrame("E"), "E", x) < BOUND[dtype]
 
 
 def test_perturbing_separates_what_agrees_by_chance_and_flags_what_does_not():

@@ -187,9 +187,11 @@ def _act(rep: Action | None, g: Tensor, x: Tensor, leading: int) -> Tensor:
 
 def _drawn(weights: Shaped[Tensor, "*batch frame"], generator: torch.Generator | None) -> Shaped[Tensor, "*batch"]:
     """One element for each sample, by weight: the first of exponential clocks to ring."""
-    device = weights.device if generator is None else generator.device
-    uniform = torch.rand(weights.shape, generator=generator, dtype=torch.float64, device=device)
-    return (weights / -uniform.log().to(weights.device)).argmax(-1)
+    if generator is None:
+        uniform = torch.rand_like(weights)
+    else:  # in float64 where the generator lives, so that a seed means the same everywhere
+        uniform = torch.rand(weights.shape, generator=generator, dtype=torch.float64, device=generator.device)
+    return (weights / -uniform.log().to(weights)).argmax(-1)
 
 
 def _as_the_bare_net(module: nn.Module, state: dict[str, Any], prefix: str, metadata: Any) -> None:

@@ -102,7 +102,7 @@ def anchored_bases(c: Float[Tensor, "point m"], tie: float) -> tuple[Float[Tenso
             best = first >= first.max() - tie * c.norm(dim=-1).max()
         basis, point = best.nonzero(as_tuple=True)
         axis = rest[basis, point] / radius[basis, point][:, None]
-        longer = torch.cat([bases[basis], axis[..., None]], -1)
+        longer = distinct(torch.cat([bases[basis], axis[..., None]], -1), tie)
         bases = evenly(longer, LIMIT)
         complete = complete and len(bases) == len(longer)
     remaining = torch.linalg.qr(bases, mode="complete").Q[..., -1:]
@@ -123,6 +123,15 @@ def blocks_of(joined: list[bool]) -> list[list[int]]:
         else:
             blocks.append([place])
     return blocks
+
+
+def distinct(bases: Float[Tensor, "basis d m"], tie: float) -> Float[Tensor, "fewer d m"]:
+    """One of each: points that stand in one place, or behind each other, say the same. As they are where very many."""
+    if len(bases) > 2 * LIMIT:
+        return bases
+    flat = bases.flatten(1)
+    same = (flat[:, None] - flat[None]).abs().amax(-1) <= 10 * tie
+    return bases[~same.tril(-1).any(-1)]
 
 
 def evenly(elements: Float[Tensor, "frame d m"], count: int) -> Float[Tensor, "fewer d m"]:
