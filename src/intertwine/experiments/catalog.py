@@ -2,13 +2,14 @@
 
 from difflib import get_close_matches
 
-from intertwine.experiments import facet, gaunt, price_of_freedom, soft_equivariance, tdn, tinvnn
+from intertwine.experiments import apen, facet, gaunt, price_of_freedom, soft_equivariance, tdn, tinvnn
 from intertwine.experiments.experiment import Experiment, ExperimentError
 
 EXPERIMENTS: tuple[Experiment, ...] = (
     gaunt.EXPERIMENT,
     price_of_freedom.EXPERIMENT,
     soft_equivariance.EXPERIMENT,
+    apen.EXPERIMENT,
     tinvnn.EXPERIMENT,
     tdn.EXPERIMENT,
     facet.EXPERIMENT,

@@ -109,13 +109,13 @@ MANNEQUIN = Skeleton(
     parents=(-1, 0, 0, 2, 0, 4),
     at_parent=(
         (0.0, 0.0, 0.0),
-        (0.0, 0.0, 1.15),
-        (1.6, 0.0, 0.85),
         (0.0, 0.0, 1.25),
-        (0.5, 0.0, -1.15),
-        (0.0, 0.0, 1.2),
+        (1.7, 0.0, 0.85),
+        (0.0, 0.0, 1.4),
+        (0.5, 0.0, -1.25),
+        (0.0, 0.0, 1.4),
     ),
-    at_link=((0.0, 0.0, 0.0), *((0.0, 0.0, -1.2),) * 5),
+    at_link=((0.0, 0.0, 0.0), *((0.0, 0.0, -1.4),) * 5),
     hangs=(False, False, True, False, True, False),
 )
 """Torso, head, an arm and a leg, with a gap at every joint as in a puppet on strings; every link has a shape of its own,

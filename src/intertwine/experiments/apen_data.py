@@ -1,0 +1,165 @@
+"""What the APEN experiment reads: bodies in narrow and wide poses, rooms, scans; SE(3) moves every part by itself."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from intertwine.geometry.articulated import MANNEQUIN, Clouds, mannequins, proportions, scattered
+from intertwine.geometry.articulated_human import (
+    KINDS,
+    Human,
+    captured_joints,
+    load_human,
+    people,
+    random_joints,
+)
+from intertwine.geometry.rooms import PIECES, Furniture, load_furniture, load_scans, rooms
+
+NARROW, WIDE = math.radians(20), math.radians(120)
+"""Largest turns of a joint in training and in the wide test."""
+FILES = {
+    "people": "makehuman/base_human.npz",
+    "rooms": "furniture/kenney_furniture.npz",
+    "scans": "mosd/mosd_4096.npz",
+}
+MOTION = "cmu_mocap/positions_30hz.npz"
+LEARNT_TRIALS, TESTED_TRIALS = ["02_01", "02_03", "02_05", "03_01", "01_02"], ["02_02", "02_07", "03_02", "01_05"]
+
+
+class DataFolderError(ValueError):
+    """A folder for `--data` in which none of the known files is found."""
+
+
+Kind = Literal["parts", "subjects"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """Clouds to learn from and to be tested on."""
+
+    name: str
+    kind: Kind
+    """"parts": label every point; "subjects": say whose body it is."""
+    classes: int
+    train: Clouds
+    tests: dict[str, Clouds]
+    """"narrow" as in training, "wide", and "apart": wide, with every part moved on its own besides."""
+    part_length: float
+    """Typical size of a part, metres: the unit in which networks read positions within parts."""
+    cloud_length: float
+    """The same for whole clouds."""
+
+
+def describe(data: Path | None) -> str:
+    """What will be used."""
+    if data is None:
+        return (
+            "Data: a stand-in. Bodies of six boxes and capsules made by a formula, not the paper's scans of people "
+            "(SMPL, DFAUST) and rooms (DynLab). Give --data a folder with makehuman, cmu_mocap, furniture and mosd."
+        )
+    found = [name for name, file in FILES.items() if (data / file).exists()]
+    if not found:
+        raise DataFolderError(
+            f"apen: expected a folder with {', '.join(FILES.values())}, found none of them in {data}."
+        )
+    poses = "motion capture and random joints" if (data / MOTION).exists() else "random joints"
+    words = {"people": f"skinned meshes of people (makehuman) posed by {poses}", "rooms": "rooms of furniture meshes",
+             "scans": "table-top scans (mOSD)"}  # fmt: skip
+    return (
+        f"Data: {'; '.join(words[name] for name in found)}, from {data}. A stand-in for the paper's scans of people "
+        "(SMPL, DFAUST) and rooms (DynLab), which are not free to pass on."
+    )
+
+
+def names(data: Path | None) -> tuple[str, ...]:
+    """Tasks, in the order of their tables."""
+    if data is None:
+        return ("mannequins, parts", "mannequins, subjects")
+    known = {"people": ("people, parts", "people, subjects"), "rooms": ("rooms, pieces",), "scans": ("scans, objects",)}
+    return tuple(task for name, tasks in known.items() if (data / FILES[name]).exists() for task in tasks)
+
+
+def load(name: str, data: Path | None, *, train: int, test: int, points: int, subjects: int) -> Task:
+    """Make the clouds of a task; the same for every method and seed."""
+    draw = torch.Generator().manual_seed(1)
+    if data is None:
+        return _mannequins(name, train, test, points, subjects, draw)
+    if name.startswith("people"):
+        return _people(name, data, train, test, points, subjects, draw)
+    return (
+        _rooms(name, data, train, test, points, draw) if name.startswith("rooms") else _scans(name, data, points, draw)
+    )
+
+
+def _tests(make: Callable[[float], Clouds], draw: torch.Generator) -> dict[str, Clouds]:
+    narrow, wide = make(NARROW), make(WIDE)
+    return {"narrow": narrow, "wide": wide, "apart": scattered(wide, angle=math.pi, shift=0.5, generator=draw)[0]}
+
+
+def _mannequins(name: str, train: int, test: int, points: int, subjects: int, draw: torch.Generator) -> Task:
+    by_subject = name.endswith("subjects")
+    bodies = proportions(MANNEQUIN, subjects, 0.2, generator=draw)
+
+    def make(count: int, angle: float) -> Clouds:
+        if not by_subject:
+            half = proportions(MANNEQUIN, count, 0.1, generator=draw)
+            return mannequins(half, points=points, angle=angle, generator=draw)
+        who = torch.arange(count) % subjects
+        clouds = mannequins(bodies[who], points=points, angle=angle, generator=draw)
+        return Clouds(clouds.points, clouds.part, clouds.label, who)
+
+    learnt = make(train, NARROW)
+    tests = _tests(lambda angle: make(test, angle), draw)
+    kind, classes = ("subjects", subjects) if by_subject else ("parts", len(MANNEQUIN))
+    return Task(name, kind, classes, learnt, tests, 0.15, 0.5)
+
+
+def _people(name: str, data: Path, train: int, test: int, points: int, subjects: int, draw: torch.Generator) -> Task:
+    human = load_human(data / FILES["people"])
+    by_subject, captured = name.endswith("subjects"), (data / MOTION).exists()
+    shapes = torch.rand(subjects, len(human.shapes), generator=draw)
+    shapes = torch.where(torch.rand(shapes.shape, generator=draw) < 2 / len(human.shapes), shapes, 0.0)
+
+    def make(count: int, angle: float, trials: list[str]) -> Clouds:
+        local = random_joints(count, angle, generator=draw)
+        if captured and angle == NARROW:  # every second pose
+            poses = captured_joints(data / MOTION, human, trials, every=10)
+            local[::2] = poses[torch.randint(len(poses), (len(local[::2]),), generator=draw)]
+        who = torch.arange(count) % subjects
+        chunks = [_posed(human, local[rows], who[rows], shapes, points, draw) for rows in torch.arange(count).split(50)]
+        return Clouds(*(torch.cat(each) for each in zip(*((c.points, c.part, c.label, c.subject) for c in chunks))))
+
+    learnt = make(train, NARROW, LEARNT_TRIALS)
+    tests = _tests(lambda angle: make(test, angle, TESTED_TRIALS), draw)
+    kind, classes = ("subjects", subjects) if by_subject else ("parts", len(KINDS))
+    return Task(name, kind, classes, learnt, tests, 0.12, 0.5)
+
+
+def _posed(
+    human: Human, local: torch.Tensor, who: torch.Tensor, shapes: torch.Tensor, points: int, draw: torch.Generator
+) -> Clouds:
+    return people(human, local, who, shapes, points=points, generator=draw)
+
+
+def _rooms(name: str, data: Path, train: int, test: int, points: int, draw: torch.Generator) -> Task:
+    furniture: Furniture = load_furniture(data / FILES["rooms"])
+
+    def make(count: int, angle: float) -> Clouds:
+        turn = angle if angle == NARROW else math.pi
+        return rooms(furniture, count, pieces=4, points=points, turn=turn, generator=draw)
+
+    learnt = make(train, NARROW)
+    tests = _tests(lambda angle: make(test, angle), draw)
+    return Task(name, "parts", len(PIECES) + 1, learnt, tests, 0.3, 1.0)
+
+
+def _scans(name: str, data: Path, points: int, draw: torch.Generator) -> Task:
+    learnt, tested = load_scans(data / FILES["scans"], points=points, generator=draw)
+    # a scan cannot be posed: "wide" turns each object about its own centre and leaves the table
+    wide, _ = scattered(tested, angle=WIDE, shift=0.05, still=0, generator=draw)
+    apart, _ = scattered(tested, angle=math.pi, shift=0.5, generator=draw)
+    return Task(name, "parts", 2, learnt, {"narrow": tested, "wide": wide, "apart": apart}, 0.05, 0.3)
