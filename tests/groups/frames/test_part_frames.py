@@ -154,3 +154,16 @@ def test_malformed_parts_are_named(x, part, parts, said):
 def test_numbers_go_on_from_cloud_to_cloud():
     part, count = number_parts(torch.tensor([[[0, 1]], [[1, 0]]]), 2)
     assert part.tolist() == [0, 1, 3, 2] and count == 4
+
+
+def test_the_spread_of_a_part_is_exact_also_where_its_axes_are_not():
+    box = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0]).double()] * 3) * torch.tensor([1.0, 1.0, 3.0])
+    for cloud in (box, draw(6, 3), *CLOUDS.values()):
+        part = torch.zeros(len(cloud), dtype=torch.int64)
+        turn = haar_special_orthogonal(3, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+        spread = PartPCA("SE")(cloud, part, 1).spread
+        variances = (
+            torch.linalg.eigvalsh(torch.cov(cloud.T, correction=0)) if len(cloud) > 1 else torch.zeros(3).double()
+        )
+        assert torch.allclose(spread[0].square(), variances, atol=1e-12)
+        assert torch.allclose(PartPCA("SE")(cloud @ turn.mT + 1.0, part, 1).spread, spread, atol=1e-12)

@@ -11,10 +11,11 @@ from intertwine.groups.frames.segments import segment_max, segment_mean
 class PartBlock(nn.Module):
     r"""What a point is, from its part: positions, vectors and scalars in, vectors and scalars out.
 
-        z_f,i = ( inside_f,i,  |x_i - shift|,  vectors in the frame,  scalars_i )          for each frame f of the part
+        z_f,i = ( inside_f,i,  vectors in the frame,  |inside_f,i|,  |x_i - shift|,  spread of the part,  scalars_i )
         h     = relu(A relu(B z)),      pooled = ( mean, max ) of h over the points of the part
         out   = D relu(C (h_i, pooled_part(i))),    scalars' = mean_f out,    vectors' = mean_f elements_f out
 
+    for each frame f of the part. The entries that no sign changes are not needed, but learnt from at once.
     Exactly equivariant under a motion of each part if the frames are, also where an axis is undetermined. Cost: a few
     products of [frame * point, hidden]; the number of parts does not matter.
 
@@ -27,7 +28,7 @@ class PartBlock(nn.Module):
     def __init__(self, scalars: tuple[int, int], vectors: tuple[int, int], hidden: int, *, length: float = 1.0) -> None:
         super().__init__()
         self.length, self.scalars_out, self.vectors_out = length, scalars[1], vectors[1]
-        self.inner = nn.Linear(3 + 1 + 3 * vectors[0] + scalars[0], hidden)
+        self.inner = nn.Linear(3 + 3 * vectors[0] + 3 + 1 + 3 + scalars[0], hidden)
         self.outer = nn.Linear(hidden, hidden)
         self.of_point = nn.Linear(hidden, hidden)
         self.of_part = nn.Linear(2 * hidden, hidden, bias=False)
@@ -47,7 +48,8 @@ class PartBlock(nn.Module):
         placed = torch.cat([(x - frames.shift[part]).unsqueeze(-1), vectors], -1) / self.length
         inside = frames.invert_vectors(placed, part).flatten(-2)
         radius = placed[..., 0].norm(dim=-1, keepdim=True)
-        z = torch.cat([inside, torch.cat([radius, scalars], -1).expand(count, -1, -1)], -1)
+        unsigned = [inside[0, :, :: placed.shape[-1]].abs(), radius, frames.spread[part] / self.length, scalars]
+        z = torch.cat([inside, torch.cat(unsigned, -1).expand(count, -1, -1)], -1)
         h = self.outer(self.inner(z).relu()).relu().flatten(0, 1)
         of_frame = (part + parts * torch.arange(count, device=part.device).unsqueeze(-1)).flatten()
         pooled = _pool(h, of_frame, parts * count, None if weight is None else weight.repeat(count))

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from intertwine.groups.frames.pca import relative_steps, smallest, with_signs
-from intertwine.groups.frames.segments import PartError, check_points, segment_max, segment_sum
+from intertwine.groups.frames.segments import PartError, check_points, segment_max, segment_mean, segment_sum
 
 TOLERANCE = {torch.float64: 1e-7, torch.float32: 1e-3, torch.float16: 3e-2, torch.bfloat16: 1e-1}
 """Relative gap of two variances, by type of the points, below which their axes are not to be trusted."""
@@ -26,12 +26,14 @@ class PartFrames:
     The columns of `elements` are the axes of the part. Averaging what a network says over the frames makes it exactly
     equivariant under a motion of each part.
 
-    Shapes: elements `part frame d d`, shift `part d`, gap and size `part`.
+    Shapes: elements `part frame d d`, shift and spread `part d`, gap and size `part`.
     """
 
     elements: Float[Tensor, "part frame d d"]
     """Columns are the axes: orthogonal, of length one, or zero for an axis that the points do not determine."""
     shift: Float[Tensor, "part d"]
+    spread: Float[Tensor, "part d"]
+    """Standard deviation of the points along each axis: length, width and depth of the part. Never undetermined."""
     gap: Float[Tensor, "part"]
     """Smallest gap between two non-zero variances over the largest; infinite where no two are non-zero."""
     size: Int[Tensor, "part"]
@@ -61,7 +63,7 @@ class PartFrames:
         source = generator.device if generator is not None else None
         choice = torch.randint(frames, (parts,), generator=generator, device=source).to(self.elements.device)
         elements = self.elements[torch.arange(parts, device=choice.device), choice].unsqueeze(1)
-        return PartFrames(elements, self.shift, self.gap, self.size, self.degenerate)
+        return PartFrames(elements, self.shift, self.spread, self.gap, self.size, self.degenerate)
 
 
 FrameOfParts = Callable[[Tensor, Tensor, int, Tensor | None], PartFrames]
@@ -116,7 +118,7 @@ class PartPCA:
     ) -> PartFrames:
         """Frames of all parts; with `weight` from 0 to 1, points that belong to a part only so far."""
         check_points(x, part, parts)
-        points = x.detach().to(torch.promote_types(x.dtype, torch.float32))
+        points = x.detach().double()  # small matrices: digits here cost nothing, and 1 / gap takes some
         size, shift, covariance = moments(points, part, parts, weight)
         variances, axes = torch.linalg.eigh(covariance)
         inside = ((points - shift[part]).unsqueeze(-2) @ axes[part]).squeeze(-2)
@@ -138,7 +140,12 @@ class PartPCA:
             close = steps < tolerance
             loose = loose | functional.pad(close, (0, 1)) | functional.pad(close, (1, 0))
         elements = with_signs(axes, special=self.group == "SE") * ~loose[:, None, None, :]
-        return PartFrames(elements.to(x.dtype), shift.to(x.dtype), gap.to(x.dtype), size, degenerate)
+        # from coordinates, because a root of small variances loses half their digits; loose axes share theirs
+        square = weighted_mean(inside.square(), part, parts, weight)
+        shared = (square * loose).sum(-1, keepdim=True) / loose.sum(-1, keepdim=True).clamp(min=1)
+        spread = torch.where(loose, shared, square).sqrt()
+        kept = (each.to(x.dtype) for each in (elements, shift, spread, gap))
+        return PartFrames(*kept, size, degenerate)
 
 
 @dataclass(frozen=True)
@@ -161,19 +168,28 @@ class Upright:
     ) -> PartFrames:
         """Unit matrices and centres."""
         check_points(x, part, parts)
-        size, shift, _ = moments(x.detach(), part, parts, weight)
+        size, shift, covariance = moments(x.detach(), part, parts, weight)
+        spread = covariance.diagonal(dim1=-2, dim2=-1).sqrt()
         unit = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device).expand(parts, 1, -1, -1)
-        return PartFrames(unit, shift, x.new_full((parts,), math.inf), size, torch.zeros_like(size, dtype=torch.bool))
+        return PartFrames(unit, shift, spread, x.new_full((parts,), math.inf), size, torch.zeros_like(size).bool())
 
 
 def moments(
     x: Float[Tensor, "node d"], part: Int[Tensor, "node"], parts: int, weight: Float[Tensor, "node"] | None = None
 ) -> tuple[Int[Tensor, "part"], Float[Tensor, "part d"], Float[Tensor, "part d d"]]:
     """Number of points, mean and covariance of every part; zeros for an empty one, or one without weight."""
-    weight = torch.ones_like(x[:, 0]) if weight is None else weight.detach().to(x.dtype)
-    total = segment_sum(weight, part, parts)
-    total = torch.where(total > 0, total, 1.0)
-    mean = segment_sum(weight[:, None] * x, part, parts) / total[:, None]
+    mean = weighted_mean(x, part, parts, weight)
     apart = x - mean[part]
-    outer = segment_sum((weight[:, None] * apart).unsqueeze(-1) * apart.unsqueeze(-2), part, parts)
-    return torch.bincount(part, minlength=parts), mean, outer / total[:, None, None]
+    covariance = weighted_mean(apart.unsqueeze(-1) * apart.unsqueeze(-2), part, parts, weight)
+    return torch.bincount(part, minlength=parts), mean, covariance
+
+
+def weighted_mean(
+    x: Float[Tensor, "node *rest"], part: Int[Tensor, "node"], parts: int, weight: Float[Tensor, "node"] | None
+) -> Float[Tensor, "part *rest"]:
+    """Mean over the points of each part as far as they belong to it; zero for a part without weight."""
+    if weight is None:
+        return segment_mean(x, part, parts)
+    weight = weight.detach().to(x.dtype).reshape(-1, *[1] * (x.dim() - 1))
+    total = segment_sum(weight, part, parts)
+    return segment_sum(weight * x, part, parts) / torch.where(total > 0, total, 1.0)
