@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from ase import Atoms
 from calling import call, refused
-from unchecked import unchecked
 
 from intertwine.potentials.data.readers import from_atoms, write
 from intertwine.potentials.engines import export
 from intertwine.potentials.models.saved import build_potential, save_potential
+from unchecked import unchecked
 
 
 @pytest.fixture(scope="module")

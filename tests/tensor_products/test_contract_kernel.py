@@ -1,12 +1,13 @@
 import pytest
 import torch
-from compiled import HERE, distance, in_a_fresh_interpreter, needs_kernels, on_eight_threads, with_threads
+from compiled import HERE, distance, needs_kernels, on_eight_threads, with_threads
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 
 from intertwine.tensor_products.cg_contraction import ClebschGordanContraction
 from intertwine.tensor_products.kernels.library import using
+from unchecked import unchecked
 
 pytestmark = needs_kernels
 IRREPS = st.lists(st.sampled_from(["0e", "0o", "1o", "1e", "2e"]), max_size=3).map(lambda some: "+".join(["1o", *some]))
@@ -101,33 +102,9 @@ def test_an_element_without_weights_is_refused():
             module(x, wrong)
 
 
-def test_compile_and_export_see_one_operator():
-    out = in_a_fresh_interpreter("""
-import torch
-from intertwine.tensor_products.cg_contraction import ClebschGordanContraction
-module = ClebschGordanContraction("0e+1o", "0e+1o", channels=4, correlation=3, elements=2)
-x, element = torch.randn(5, 4, 4, requires_grad=True), torch.tensor([0, 1, 1, 0, 0])
-expected = module(x, element)
-slope, = torch.autograd.grad(expected.square().sum(), x)
-compiled = torch.compile(module, fullgraph=True, backend="aot_eager")(x, element)
-assert torch.allclose(compiled, expected, atol=1e-6)
-assert torch.allclose(torch.autograd.grad(compiled.square().sum(), x)[0], slope, atol=1e-4)
-print([str(node.target) for node in torch.export.export(module, (x.detach(), element)).graph.nodes])
-""")
-    assert "intertwine.contract.default" in out
-
-
 def test_features_of_the_wrong_shape_are_left_to_the_twin_which_refuses():
-    out = in_a_fresh_interpreter("""
-import torch
-from intertwine.tensor_products.cg_contraction import ClebschGordanContraction
-module = ClebschGordanContraction("0e+1o", "0e+1o", channels=4, correlation=3, elements=2)
-x, element = torch.randn(5, 4, 4), torch.tensor([0, 1, 1, 0, 0])
-for wrong in ((x[:, 1:], element), (x[..., 1:], element), (x, element[1:])):
-    try:
-        module(*wrong)
-        print("taken")
-    except (RuntimeError, IndexError):
-        print("refused")
-""")
-    assert out.split() == ["refused"] * 3
+    module = ClebschGordanContraction("0e+1o", "0e+1o", channels=4, correlation=3, elements=2)
+    x, element = torch.randn(5, 4, 4), torch.tensor([0, 1, 1, 0, 0])
+    for wrong in ((x[:, 1:], element), (x[..., 1:], element), (x, element[1:])):
+        with unchecked(), pytest.raises((RuntimeError, IndexError)):
+            module(*wrong)

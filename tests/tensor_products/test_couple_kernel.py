@@ -1,6 +1,6 @@
 import pytest
 import torch
-from compiled import HERE, distance, in_a_fresh_interpreter, needs_kernels, on_eight_threads, with_threads
+from compiled import HERE, distance, needs_kernels, on_eight_threads, with_threads
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
@@ -136,21 +136,3 @@ def test_butterflies_halve_the_couplings():
     numbers = sum(int((term.coefficients != 0).sum()) for term in product.couplings)
     table = coupling_table((irreps, irreps, out), product.couplings)
     assert table.coefficients.count_nonzero() < 0.6 * numbers
-
-
-def test_compile_and_export_see_one_operator():
-    out = in_a_fresh_interpreter("""
-import torch
-from intertwine.tensor_products.clebsch_gordan import ClebschGordan
-product = ClebschGordan("0e+1o+2e", "0e+1o", weights="external")
-x, y, w = torch.randn(5, 9, 8, requires_grad=True), torch.randn(5, 4, 1), torch.randn(5, product.weight_count, 8)
-expected = product(x, y, w)
-slope, = torch.autograd.grad(expected.square().sum(), x)
-compiled = torch.compile(product, fullgraph=True, backend="aot_eager")(x, y, w)
-assert torch.allclose(compiled, expected, atol=1e-6)
-assert torch.allclose(torch.autograd.grad(compiled.square().sum(), x)[0], slope, atol=1e-4)
-exported = torch.export.export(product, (x.detach(), y, w))
-assert torch.allclose(exported.module()(x, y, w), expected, atol=1e-6)
-print([str(node.target) for node in exported.graph.nodes])
-""")
-    assert "intertwine.couple.default" in out
