@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 from calling import call, refused
+from safetensors.torch import save_file
 
 CODE = """
 import torch
@@ -68,6 +70,9 @@ def test_inputs_from_a_file(file):
     path = file.parent / "example.npz"
     np.savez(path, x=np.random.default_rng(0).normal(size=(5, 3)), broken=np.full((5, 3), np.nan))
     words = ("--group", "E3", "--example", path)
+    save_file({"x": torch.randn(5, 3)}, file.parent / "example.safetensors")
+    other = ("--group", "E3", "--example", file.parent / "example.safetensors", "--input", "x:points")
+    assert check(f"{file}:good", *other).exit_code == 0
     assert check(f"{file}:good", *words, "--input", "x:points").exit_code == 0
     refused(check(f"{file}:good", *words, "--input", "y:points"), "no array 'y'", "x, broken")
     refused(check(f"{file}:good", *words, "--input", "broken:points"), "not finite")

@@ -236,6 +236,22 @@ def test_true_gradients_agree_with_differences():
     assert gradient.sum(0).abs().max() < 1e-12  # shifting all points changes nothing
 
 
+def test_vectors_in_the_house_layout_and_a_named_source():
+    class Mix(nn.Module):
+        def forward(self, charge, v):
+            return (v + charge[..., None, None]).tanh()
+
+    vector, v = Standard(SO(3)), cloud(2, 3)  # [batch, dim, channel], as many channels as dimensions
+    inputs, reps = [torch.ones(2).double(), v], [None, vector]
+    framed = FrameAverage(Mix(), PCAFrame("SO"), reps, vector)
+    assert equivariance_error(framed, inputs, reps, vector, SO(3), samples=3) < 1e-12
+    assert equivariance_error(Mix(), inputs, reps, vector, SO(3), samples=3) > 0.1
+    assert FrameAverage(Mix(), PCAFrame("SO"), reps, vector, source=1).source == 1
+    for wrong in (0, 2):
+        with pytest.raises(FrameError, match="source"):
+            FrameAverage(Mix(), PCAFrame("SO"), reps, vector, source=wrong)
+
+
 @pytest.mark.parametrize(
     "in_reps, out_reps, frame, mode, words",
     [

@@ -43,9 +43,10 @@ class FrameAverage(nn.Module):
 
     Args:
         net: called with tensors of shape `[samples, ...]`, and `mask=` where forward gets one. It may return a tuple.
-        frame: `(x, mask=None) -> Frame`, applied to the first input that has a representation.
+        frame: `(x, mask=None) -> Frame`, with vectors on the last axis of x.
         in_reps: how the group acts on each positional input.
         out_reps: how it acts on the result, a tuple for several.
+        source: which input the frame looks at; the first that has a representation where left out.
         generator: of the random elements; torch's own where left out.
 
     Shapes: every tensor input `[*batch, ...]` with the batch axes of the frame; numbers and None pass as they are.
@@ -74,6 +75,7 @@ class FrameAverage(nn.Module):
         out_reps: Action | tuple[Action | None, ...] | None,
         mode: Literal["full", "stochastic", "canonical"] = "full",
         *,
+        source: int | None = None,
         generator: torch.Generator | None = None,
     ):
         super().__init__()
@@ -99,7 +101,10 @@ class FrameAverage(nn.Module):
         if mode not in ("full", "stochastic", "canonical"):
             raise FrameError(f'FrameAverage: expected mode "full", "stochastic" or "canonical", came {mode!r}.')
         self.net, self.frame, self.mode, self.generator = net, frame, mode, generator
-        self.source = next(place for place, rep in enumerate(self.in_reps) if rep is not None)
+        self.source = next(place for place, rep in enumerate(self.in_reps) if rep) if source is None else source
+        if not 0 <= self.source < len(self.in_reps) or self.in_reps[self.source] is None:
+            raise FrameError(f"FrameAverage: expected a source among inputs with a representation, came {source}.")
+        self.on_dim = isinstance(self.in_reps[self.source], Representation)
         if not isinstance(frame, nn.Module):
             self.register_state_dict_post_hook(_as_the_bare_net)
             self.register_load_state_dict_pre_hook(_from_the_bare_net)
@@ -126,7 +131,7 @@ class FrameAverage(nn.Module):
         """The elements that `forward` averages over, with the flags that tell where the result is not exact."""
         if len(inputs) != len(self.in_reps):
             raise FrameError(f"FrameAverage: in_reps names {len(self.in_reps)} inputs, came {len(inputs)}.")
-        x = inputs[self.source]
+        x = inputs[self.source].mT if self.on_dim else inputs[self.source]
         frame = self.frame(x, mask)
         if self.mode == "canonical":
             frame = canonical(frame, x, mask)
