@@ -2,7 +2,7 @@
 
 from difflib import get_close_matches
 
-from intertwine.experiments import apen, facet, gaunt, price_of_freedom, soft_equivariance, tdn, tinvnn
+from intertwine.experiments import apen, facet, frame_averaging, gaunt, price_of_freedom, soft_equivariance, tdn, tinvnn
 from intertwine.experiments.experiment import Experiment, ExperimentError
 
 EXPERIMENTS: tuple[Experiment, ...] = (
@@ -10,6 +10,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     price_of_freedom.EXPERIMENT,
     soft_equivariance.EXPERIMENT,
     apen.EXPERIMENT,
+    frame_averaging.EXPERIMENT,
     tinvnn.EXPERIMENT,
     tdn.EXPERIMENT,
     facet.EXPERIMENT,
