@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from intertwine.nn.mixing_blocks import Kind, is_long, mix_in_blocks
 from intertwine.o3.irreps import Irrep, Irreps, IrrepsError
 
 
@@ -33,7 +34,8 @@ class ChannelMixing(nn.Module, ABC):
                 )
         self.blocks = [_Block(self.irreps_in, self.irreps_out, ir, channels_in, channels_out) for ir in kinds]
         self.sizes = [entry.dim for entry in self.irreps_in]
-        slices = [where for ir in kinds for where in _slices(self.irreps_out, ir)]
+        self.kinds = [Kind(ir.dim, _starts(self.irreps_in, ir), _starts(self.irreps_out, ir)) for ir in kinds]
+        slices = [slice(start, start + kind.dim) for kind in self.kinds for start in kind.written]
         order = torch.cat([torch.arange(where.start, where.stop) for where in slices]).argsort()
         self.in_order = bool((order == torch.arange(len(order))).all())
         self.register_buffer("order", order, persistent=False)
@@ -44,9 +46,15 @@ class ChannelMixing(nn.Module, ABC):
 
     def forward(self, x: Float[Tensor, "*batch dim_in channel_in"]) -> Float[Tensor, "*batch dim_out channel_out"]:
         """Mix the channels of every irrep."""
+        matrices = [matrix / sqrt(matrix.shape[0]) for matrix in self.matrices()]
+        if is_long(x):
+            return mix_in_blocks(x, matrices, self.kinds, self.irreps_out.dim)
+        return self.readable(x, matrices)
+
+    def readable(self, x: Tensor, matrices: Iterable[Tensor]) -> Tensor:
+        """One matrix product for each kind of irrep."""
         parts = x.split(self.sizes, dim=-2)  # slices would each send back a gradient as large as x, mostly zeros
-        mixed = [block(parts, matrix) for block, matrix in zip(self.blocks, self.matrices(), strict=True)]
-        y = torch.cat(mixed, dim=-2)
+        y = torch.cat([block(parts, matrix) for block, matrix in zip(self.blocks, matrices, strict=True)], dim=-2)
         return y if self.in_order else y.index_select(-2, self.get_buffer("order"))
 
 
@@ -120,12 +128,12 @@ class _Block:
         self.weight_shape = (irreps_in.count(ir) * channels_in, self.copies_out * channels_out)
         self.entries = [index for index, entry in enumerate(irreps_in) if entry == ir]
 
-    def __call__(self, parts: Sequence[Tensor], weight: Tensor) -> Tensor:
+    def __call__(self, parts: Sequence[Tensor], matrix: Tensor) -> Tensor:
         copies = [parts[index] for index in self.entries]
         x = copies[0] if len(copies) == 1 else torch.cat(copies, dim=-1)
-        y = x @ (weight / sqrt(self.weight_shape[0]))
+        y = x @ matrix
         return y if self.copies_out == 1 else torch.cat(y.chunk(self.copies_out, dim=-1), dim=-2)
 
 
-def _slices(irreps: Irreps, ir: Irrep) -> list[slice]:
-    return [where for where, entry in zip(irreps.slices(), irreps, strict=True) if entry == ir]
+def _starts(irreps: Irreps, ir: Irrep) -> tuple[int, ...]:
+    return tuple(where.start for where, entry in zip(irreps.slices(), irreps, strict=True) if entry == ir)
