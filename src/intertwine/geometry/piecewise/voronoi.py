@@ -39,7 +39,7 @@ def voronoi(x: Float[Tensor, "*batch point d"], count: int) -> Int[Tensor, "*bat
     Where points coincide, cells may stay empty.
 
     Example:
-        >>> voronoi(torch.tensor([[0.0], [1.0], [8.0], [9.0]]), 2).tolist()
+        >>> voronoi(torch.tensor([[0.0], [1.0], [8.0], [9.5]]), 2).tolist()
         [1, 1, 0, 0]
     """
     seeds = farthest_points(x, count)

@@ -144,8 +144,8 @@ class PartPCA:
         square = weighted_mean(inside.square(), part, parts, weight)
         shared = (square * loose).sum(-1, keepdim=True) / loose.sum(-1, keepdim=True).clamp(min=1)
         spread = torch.where(loose, shared, square).sqrt()
-        kept = (each.to(x.dtype) for each in (elements, shift, spread, gap))
-        return PartFrames(*kept, size, degenerate)
+        elements, shift, spread, gap = (each.to(x.dtype) for each in (elements, shift, spread, gap))
+        return PartFrames(elements, shift, spread, gap, size, degenerate)
 
 
 @dataclass(frozen=True)
