@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from intertwine.experiments import tdn
+from intertwine.experiments import tdn, tdn_clock, tdn_ranks
 from intertwine.experiments.experiment import Budget
 from intertwine.experiments.verdict import Verdict
 from intertwine.tensor_products.cp.error import ErrorBound
@@ -28,7 +28,14 @@ def bound(typical: float) -> list[ErrorBound]:
 
 
 def verdicts(typical: float = 0.02, other: float = 0.02, short: float = 0.1, kernel: float = 1.0, channels: int = 64):
-    seconds = {2: {tdn.TWIN: [1.0] * 3, tdn.KERNEL: [kernel] * 3, tdn.SHORT: [short] * 3, tdn.LONG: [short] * 3}}
+    seconds = {
+        2: {
+            tdn_clock.TWIN: [1.0] * 3,
+            tdn_clock.KERNEL: [kernel] * 3,
+            tdn_clock.SHORT: [short] * 3,
+            tdn_clock.LONG: [short] * 3,
+        }
+    }
     paper, exact = {2: bound(typical), 3: bound(other)}, {2: bound(1e-14)}
     return [finding.verdict for finding in tdn.judge(paper, exact, seconds, channels=channels)]
 
@@ -40,7 +47,9 @@ def test_it_runs_from_end_to_end_and_keeps_the_paper_apart(outcome):
     assert [row.cells[0].value for row in degrees.ours] == [8, 30]
     assert [row.cells[4].value for row in speed.paper] == [4.0, 4.8]
     for table in outcome.measured.tables:
-        assert {row.source for row in table.ours} == {tdn.OURS} and {row.source for row in table.paper} == {tdn.PAPER}
+        assert {row.source for row in table.ours} == {tdn_ranks.OURS} and {row.source for row in table.paper} == {
+            tdn_ranks.PAPER
+        }
     assert "not the same ratio" in speed.note and "own Clebsch-Gordan" in speed.note
 
 
@@ -53,9 +62,9 @@ def test_errors_fall_with_the_rank_and_end_at_rounding(outcome):
 
 
 def test_what_was_clocked_is_the_same_product(monkeypatch):
-    monkeypatch.setattr(tdn, "EXACT_RANK", {("all", 1): 7})  # seven terms are not exact
+    monkeypatch.setattr(tdn_clock, "EXACT_RANK", {("all", 1): 7})  # seven terms are not exact
     with pytest.raises(RuntimeError, match="differ by"):
-        tdn.products(1, replace(TINY, batch=50))
+        tdn_clock.products(1, batch=50, channels=2)
 
 
 def test_small_widths_decide_nothing_about_speed(outcome):
