@@ -11,12 +11,14 @@ import pytest
 import torch
 
 import intertwine.groups
+import intertwine.learning
 import intertwine.nn
 import intertwine.o3
 import intertwine.potentials
 import intertwine.tensor_products
 
 ROOMS = [intertwine.groups, intertwine.o3, intertwine.tensor_products, intertwine.nn, intertwine.potentials]
+ROOMS += [intertwine.learning]
 MODULES = [found.name for room in ROOMS for found in pkgutil.walk_packages(room.__path__, f"{room.__name__}.")]
 # kernels need their device, and the shape checker of the tests refuses the classes that metatomic makes
 MODULES = [name for name in MODULES if ".triton_" not in name and not name.endswith("_kernels")]

@@ -13,6 +13,7 @@ from intertwine.learning.weight_projection import WeightProjection
 from intertwine.nn.soft_coupling import tensors
 from intertwine.nn.soft_linear import SoftLinear
 from intertwine.nn.soft_network import SoftNetwork
+from intertwine.training.run import NumericalError
 
 V = tensors(O(3), 1)
 AXES = {name: FixedAxis(3, axis) for axis, name in enumerate("xyz")}
@@ -56,7 +57,7 @@ def test_the_best_look_is_kept_and_divergence_is_said():
     fitted = train_stack(model, stacked([model]), soft, data, data, seeds=index, course=Course(30, learning_rate=0.1))
     assert torch.allclose(fitted.valid, squared_error(model, fitted.weights, data, index))
     assert float(fitted.valid) < float(squared_error(model, stacked([model]), data, index))
-    with pytest.raises(ValueError, match="no longer finite at step 0"):
+    with pytest.raises(NumericalError, match="1 of 1 models is not finite at step 0"):
         broken = Samples(data.x * torch.nan, data.y)
         train_stack(model, stacked([model]), soft, data, broken, seeds=index, course=Course(1))
 

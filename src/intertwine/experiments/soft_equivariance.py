@@ -68,7 +68,7 @@ FULL = Size(Course(10000), channels=8, decides=True)
 BUDGETS = {
     "smoke": Budget(0.5, "a few steps of tiny networks show that everything runs; nothing is learned", SMOKE, seeds=2),
     "small": Budget(15.0, "500 steps on two cores, two strengths to choose from, far from converged", SMALL, seeds=3),
-    "full": Budget(1200.0, "10 000 steps and the grid of strengths of the notes, on two cores", FULL, seeds=3),
+    "full": Budget(720.0, "10 000 steps and the grid of strengths of the notes, on two cores", FULL, seeds=3),
 }
 
 # ---- run

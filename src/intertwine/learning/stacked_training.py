@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from intertwine.learning.soft_equivariance import Binding
+from intertwine.training.run import NumericalError
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def train_stack(
         seeds: which set of samples each model sees.
         watch: called with the step and the parameters at every look.
 
-    Raises ValueError where errors are not finite.
+    Raises NumericalError where errors are not finite.
     """
     own = {name: each.clone().requires_grad_() for name, each in binding.start(parameters).items()}
     adam = torch.optim.Adam(own.values(), lr=course.learning_rate)
@@ -106,7 +107,10 @@ def train_stack(
             with torch.no_grad():
                 error = squared_error(model, binding.weights(own), valid, seeds)
             if not error.isfinite().all():
-                raise ValueError(f"train_stack: the error is no longer finite at step {step}; lower the learning rate.")
+                raise NumericalError(
+                    f"train_stack: the error of {int((~error.isfinite()).sum())} of {len(error)} models is not finite "
+                    f"at step {step}; look for numbers that are not finite in the samples, or lower the learning rate."
+                )
             better = error < best
             best = torch.where(better, error, best)
             for name, each in own.items():
