@@ -277,5 +277,6 @@ def table(found: Any, bound: float) -> Any:
         held = "holds a layer that does" if each.into <= bound else "comes after"
         mark = "breaks it" if each.breaks else "" if each.out <= bound else held
         name = each.name or "whole module"
-        rows.add_row(name, each.kind, each.behaves, f"{each.into:.1e}", f"{each.out:.1e}", mark)
+        behaves = each.behaves if each.out <= bound else "none of them"
+        rows.add_row(name, each.kind, behaves, f"{each.into:.1e}", f"{each.out:.1e}", mark)
     return rows
