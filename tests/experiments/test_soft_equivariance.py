@@ -9,7 +9,7 @@ import torch
 from intertwine.experiments import soft_equivariance_mocap as mocap
 from intertwine.experiments.experiment import ExperimentError
 from intertwine.experiments.soft_equivariance import EXPERIMENT, SMOKE, judge, makers, run_task, strength_table
-from intertwine.experiments.soft_equivariance_methods import FREE, OURS, PER, RPP, Fit
+from intertwine.experiments.soft_equivariance_methods import FREE, LOOSE, OURS, PER, RPP, Fit
 from intertwine.experiments.soft_equivariance_tasks import AXES, cosines, inertia
 from intertwine.experiments.verdict import Verdict
 from intertwine.groups.classical import O
@@ -100,7 +100,7 @@ def fits(per: float, right: bool) -> list[Fit]:
     shares = ((1.0, 0.1), (0.9, 1.0) if not right else (1.0, 0.2))
     found = [Fit(m, "a task", 1.0, (error, error)) for m, error in ((FREE, 2.0), (RPP, 1.0))]
     more = {"scores": ((0.0, 9.0),) * 2, "candidates": ("x", "y"), "true": ("x",)}
-    return found + [Fit(m, "a task", 1.0, (per, 1.1 * per), strengths=shares, **more) for m in (PER, OURS)]
+    return found + [Fit(m, "a task", 1.0, (per, 1.1 * per), strengths=shares, **more) for m in (PER, LOOSE, OURS)]
 
 
 def test_verdicts_follow_the_numbers():
@@ -115,12 +115,12 @@ def test_verdicts_follow_the_numbers():
 def test_a_table_of_strengths_tells_true_from_broken():
     rows = strength_table(fits(0.5, True)).ours
     assert [row.name for row in rows] == ["a task: x (true)", "a task: y (broken)"]
-    assert math.isclose(rows[1].cells[2].value, 9.0)
+    assert math.isclose(rows[1].cells[3].value, 9.0)
 
 
 def test_a_smoke_run_tries_every_method():
     found = run_task(SMOKE, makers(SMOKE, None)[-1], (0, 1), lambda *stage: None)
-    assert [fit.method for fit in found][-3:] == [RPP, PER, OURS] and found[0].method == FREE
+    assert [fit.method for fit in found][-4:] == [RPP, PER, LOOSE, OURS] and found[0].method == FREE
     assert all(math.isfinite(error) for fit in found for error in fit.test)
     assert len(found[-1].strengths) == 2 and len(found[-1].ordered) == 2
 

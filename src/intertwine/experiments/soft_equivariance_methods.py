@@ -16,7 +16,8 @@ from intertwine.learning.weight_projection import WeightProjection
 from intertwine.nn.soft_coupling import tensors
 from intertwine.nn.soft_network import SoftNetwork
 
-FREE, HARD, TRUE, RPP, PER, OURS = "free", "hard: container", "hard: true group", "RPP", "PER", "PER, gradient rule"
+FREE, HARD, TRUE, RPP = "free", "hard: container", "hard: true group", "RPP"
+PER, LOOSE, OURS = "PER", "PER, free start", "PER, gradient rule"
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ def compare(
     """Train everything on one task.
 
     The gradient rule reads the hard container model that is trained as a baseline anyway; the soft trainings of both
-    rules begin at the same weights and take the same steps.
+    rules begin at the same weights, near those of the container, and take the same steps. "free start" shows what the
+    start is worth.
     """
     seeds = len(task.train.x)
     model, *others = _networks(task, channels, layers, seeds, seed)
@@ -77,7 +79,7 @@ def compare(
     done: list[Fit] = []
 
     def fit(method: str, binding: Binding, decay: Tensor | float, settings: tuple[float, ...]) -> tuple[Fit, dict, int]:
-        progress(f"{task.name}: {method}", len(done), 6)
+        progress(f"{task.name}: {method}", len(done), 7)
         found = train_stack(
             model, stacked(models, many), binding, task.train, task.valid,
             seeds=index, course=course, decay=decay, generator=draw,
@@ -103,6 +105,7 @@ def compare(
     even = strengths[:, None].expand(-1, len(candidates))
     rules: list[tuple[str, Callable[[], Soft]]] = [
         (PER, lambda: Soft(candidates, even, container, tuning=window)),
+        (LOOSE, lambda: Soft(candidates, even, tuning=window)),
         (OURS, lambda: Soft(candidates, even * gradient.repeat_interleave(many, 0), container)),
     ]
     for method, make in rules:
