@@ -40,8 +40,8 @@ class Size:
     plan: TrainingPlan
     channels: tuple[int, int] = (32, 4)
     hidden: int = 48
-    cells: int = 32
-    widths: tuple[float, ...] = (0.3, 0.4)
+    cells: int = 16
+    widths: tuple[float, ...] = (0.45, 0.6)
     """Of the Gaussians after each layer, in typical sizes of a part."""
     subjects: int = 8
     vote_weight: float = 1.0
@@ -54,7 +54,7 @@ PLAN = TrainingPlan(
 )
 SMOKE = Size(32, 8, 64, replace(PLAN, epochs=2), (8, 2), 16, 12, subjects=3)
 SMALL = Size(960, 200, 192, PLAN)
-FULL = Size(4000, 500, 512, replace(PLAN, epochs=100), (64, 8), 96, 64, (0.2, 0.3, 0.4))
+FULL = Size(4000, 500, 512, replace(PLAN, epochs=100), (64, 8), 96, 32, (0.3, 0.45, 0.6))
 BUDGETS = {
     "smoke": Budget(0.5, "a few clouds and steps show that everything runs; accuracies mean nothing", SMOKE),
     "small": Budget(12.0, "192 points, networks of 30 thousand weights, on two cores", SMALL, seeds=2),

@@ -115,7 +115,7 @@ def _mannequins(name: str, train: int, test: int, points: int, subjects: int, dr
     learnt = make(train, NARROW)
     tests = _tests(lambda angle: make(test, angle), draw)
     kind, classes = ("subjects", subjects) if by_subject else ("parts", len(MANNEQUIN))
-    return Task(name, kind, classes, learnt, tests, 0.15, 0.5)
+    return Task(name, kind, classes, learnt, tests, 0.15, 0.3)
 
 
 def _people(name: str, data: Path, train: int, test: int, points: int, subjects: int, draw: torch.Generator) -> Task:
@@ -136,7 +136,7 @@ def _people(name: str, data: Path, train: int, test: int, points: int, subjects:
     learnt = make(train, NARROW, LEARNT_TRIALS)
     tests = _tests(lambda angle: make(test, angle, TESTED_TRIALS), draw)
     kind, classes = ("subjects", subjects) if by_subject else ("parts", len(KINDS))
-    return Task(name, kind, classes, learnt, tests, 0.12, 0.5)
+    return Task(name, kind, classes, learnt, tests, 0.12, 0.3)
 
 
 def _posed(
@@ -154,7 +154,7 @@ def _rooms(name: str, data: Path, train: int, test: int, points: int, draw: torc
 
     learnt = make(train, NARROW)
     tests = _tests(lambda angle: make(test, angle), draw)
-    return Task(name, "parts", len(PIECES) + 1, learnt, tests, 0.3, 1.0)
+    return Task(name, "parts", len(PIECES) + 1, learnt, tests, 0.3, 0.6)
 
 
 def _scans(name: str, data: Path, points: int, draw: torch.Generator) -> Task:
@@ -162,4 +162,4 @@ def _scans(name: str, data: Path, points: int, draw: torch.Generator) -> Task:
     # a scan cannot be posed: "wide" turns each object about its own centre and leaves the table
     wide, _ = scattered(tested, angle=WIDE, shift=0.05, still=0, generator=draw)
     apart, _ = scattered(tested, angle=math.pi, shift=0.5, generator=draw)
-    return Task(name, "parts", 2, learnt, {"narrow": tested, "wide": wide, "apart": apart}, 0.05, 0.3)
+    return Task(name, "parts", 2, learnt, {"narrow": tested, "wide": wide, "apart": apart}, 0.05, 0.15)

@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
+from intertwine.geometry.piecewise.block import PartBlock
 from intertwine.geometry.piecewise.bound import bad_part, not_covered, surely_exact, unsure_part
 from intertwine.geometry.piecewise.network import Grouping, PiecewiseNetwork, Reading, vote_loss
 from intertwine.geometry.piecewise.refinement import is_refinement
@@ -47,7 +49,9 @@ def error(net, parts, *, dtype=torch.float64, spread=0.4) -> float:
     out = (None, actions[1], actions[0])
     seed = torch.Generator().manual_seed(0)
     group = actions[0].group
-    return equivariance_error(read, [cloud(spread=spread).to(dtype)], [actions[0]], out, group, samples=3, generator=seed)
+    return equivariance_error(
+        read, [cloud(spread=spread).to(dtype)], [actions[0]], out, group, samples=3, generator=seed
+    )
 
 
 def test_given_the_true_partition_or_a_finer_one_the_network_is_exact():
@@ -121,7 +125,7 @@ def test_the_bound_holds_and_points_that_are_surely_exact_are(spread):
         y, turns = moved(x, 0.5, seed)
         before, after = net(x), net(y)
         off = (turns[TRUE] @ before.vectors - after.vectors).flatten(1).norm(dim=-1)
-        largest = max(float(r.vectors.flatten(1).norm(dim=-1).max()) for r in (before, after))
+        largest = max(float(r.vectors.detach().flatten(1).norm(dim=-1).max()) for r in (before, after))
         cover = not_covered(before, after, TRUE)
         assert off.mean() <= 2 * largest * cover.mean() + 1e-9
         sure = surely_exact(before, after, TRUE)
@@ -175,3 +179,16 @@ def test_partitions_of_another_number_or_shape_and_points_that_are_not_finite_ar
         net(cloud().log())
     with pytest.raises(PartError, match="expected 1 to 5 seeds"):
         net(cloud()[:5])
+
+
+def test_more_parts_cost_no_more_products_of_points():
+    """The cost is that of the points, O(n), not of points times parts."""
+    block, x = PartBlock((0, 8), (0, 2), 16), draw(512, 3).float()
+    counted = []
+    for parts in (1, 32):
+        part = torch.arange(512) % parts
+        frames = PartPCA("SE")(x, part, parts)
+        with FlopCounterMode(display=False) as counter:
+            block(x, x[:, :0], x.unsqueeze(-1)[..., :0], part, frames)
+        counted.append(counter.get_total_flops())
+    assert counted[1] < 1.2 * counted[0]
