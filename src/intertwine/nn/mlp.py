@@ -1,5 +1,6 @@
 """Networks on invariants: plain layers on `channel`, nothing for the group to act on."""
 
+from collections.abc import Callable
 from itertools import pairwise
 from math import sqrt
 
@@ -20,6 +21,9 @@ class MLP(nn.Module):
 
     c = `SILU_SCALE` makes the second moment of silu one.
 
+    Args:
+        silu: how it is evaluated, such as `kernels.silu` where second derivatives are wanted.
+
     Shapes: x `*batch widths[0]`, result `*batch widths[-1]`.
 
     Raises:
@@ -30,8 +34,9 @@ class MLP(nn.Module):
         torch.Size([5, 1])
     """
 
-    def __init__(self, *widths: int):
+    def __init__(self, *widths: int, silu: Callable[[Tensor], Tensor] = nn.functional.silu):
         super().__init__()
+        self.silu = silu
         if len(widths) < 2:
             raise ValueError(f"MLP: expected at least two widths, input and output, came {widths}.")
         self.weights = nn.ParameterList(torch.randn(fan_in, fan_out) for fan_in, fan_out in pairwise(widths))
@@ -39,6 +44,6 @@ class MLP(nn.Module):
     def forward(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch output"]:
         """Evaluate; the weights, which are fewer than the numbers, take the factor c."""
         for layer, weight in enumerate(self.weights):
-            x = nn.functional.silu(x) if layer else x
+            x = self.silu(x) if layer else x
             x = x @ (weight * ((SILU_SCALE if layer else 1) / sqrt(weight.shape[0])))
         return x

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from intertwine.nn.mlp import MLP
 from intertwine.nn.trainable_cutoff import TrainableCutoff
 from intertwine.o3.constants import Constants
+from intertwine.tensor_products.kernels.silu import silu
 from intertwine.tensor_products.kernels.waves import takes, waves
 
 
@@ -142,7 +143,7 @@ class RadialMLP(nn.Module):
     ):
         super().__init__()
         self.basis, self.envelope, self.rows = basis, envelope, rows
-        self.network = MLP(basis.count, *hidden, rows * channels)
+        self.network = MLP(basis.count, *hidden, rows * channels, silu=silu)
         self.compiled = _as_compiled(basis, envelope)
 
     def forward(self, r: Float[Tensor, "edge"]) -> Float[Tensor, "edge rows channel"]:
