@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from intertwine.potentials.data.on_demand import chosen, joined
 from intertwine.potentials.fitting.config import FinetuneConfig
 from intertwine.potentials.fitting.config_file import ConfigError
 from intertwine.potentials.fitting.data_set import read_data
@@ -55,7 +56,7 @@ def finetune_potential(config: FinetuneConfig, *, resume: bool = False, progress
         # Compositions need not determine the energies of atoms: the shortest change is wanted.
         warnings.filterwarnings("ignore", "reference energies of")
         sets = {name: read_data(section, seed=config.seed, cutoff=start.cutoff) for name, section in sections.items()}
-        require(labels, [graph for each in sets.values() for graph in each.train])
+        require(labels, joined([each.train for each in sets.values()]))
         references, shift = refit(start, ready(sets[MAIN].train, start), sets[MAIN].isolated)
     if config.replay is None:
         rule = start.shift_alone
@@ -87,12 +88,14 @@ def refit(
     """
     old = potential.reference_energies
     known = {number: energy - old[number] for number, energy in isolated.items() if number in old}
-    labelled = [graph for graph in frames if graph.energy is not None]
+    labelled = chosen(frames, [place for place, graph in enumerate(frames) if graph.energy is not None])
     left = []
     for start in range(0, len(labelled), 16):
         batch = collate_partial(labelled[start : start + 16])
         with torch.no_grad():
-            left += split(replace(batch, energy=batch.energy - potential(batch, forces=False).energy))
+            over = batch.energy - potential(batch, forces=False).energy
+            none = {"senders": batch.senders.new_empty(0), "receivers": batch.receivers.new_empty(0)}
+            left += split(replace(batch, energy=over, forces=None, shifts=batch.shifts.new_empty(0, 3), **none))
     changes = known
     if {int(number) for graph in left for number in graph.numbers.unique()} - set(known):
         changes = fit_reference_energies(left, known=known)

@@ -7,6 +7,7 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor, nn
 
+from intertwine.potentials.data.on_demand import chosen, comes_on_demand, mapped
 from intertwine.potentials.fitting.objective import LossWeights, make_terms
 from intertwine.potentials.fitting.partial_labels import collate_partial
 from intertwine.potentials.fitting.validation import make_validation
@@ -29,7 +30,7 @@ from intertwine.training.plan import TrainingPlan
 from intertwine.training.run import SecondStage
 
 
-def reference_frames(graphs: Sequence[Graph]) -> tuple[list[Graph], dict[int, float]]:
+def reference_frames(graphs: Sequence[Graph]) -> tuple[Sequence[Graph], dict[int, float]]:
     """The frames to train on, and a reference energy for each of their elements.
 
     Elements that no isolated atom stands for share what the others leave of the energies, by least squares over the
@@ -40,18 +41,19 @@ def reference_frames(graphs: Sequence[Graph]) -> tuple[list[Graph], dict[int, fl
     known = {number: isolated[number] for number in elements if number in isolated}
     if len(known) == len(elements):
         return train, known
-    labelled = [graph for graph in train if graph.energy is not None]
+    labelled = chosen(train, [place for place, graph in enumerate(train) if graph.energy is not None])
     fitted = fit_reference_energies(labelled, known=known) if labelled else known
     return train, {number: fitted.get(number, 0.0) for number in elements}
 
 
-def trainable(graphs: Sequence[Graph]) -> list[Graph]:
-    """The structures that are no isolated atoms, one graph each.
+def trainable(graphs: Sequence[Graph]) -> Sequence[Graph]:
+    """The structures that are no isolated atoms, one graph each; what comes on demand has one each already.
 
     Raises:
         GraphError: there is none.
     """
-    found = [graph for batch in graphs for graph in split(batch) if not is_isolated_atom(graph)]
+    single = graphs if comes_on_demand(graphs) else [graph for batch in graphs for graph in split(batch)]
+    found = chosen(single, [place for place, graph in enumerate(single) if not is_isolated_atom(graph)])
     if not found:
         raise GraphError("fit: no frame holds more than one atom; there is nothing to learn forces from.")
     return found
@@ -76,13 +78,13 @@ def require(labels: Collection[str], graphs: Sequence[Graph]) -> None:
             )
 
 
-def hold_out(graphs: Sequence[Graph], fraction: float, *, seed: int) -> tuple[list[Graph], list[Graph]]:
+def hold_out(graphs: Sequence[Graph], fraction: float, *, seed: int) -> tuple[Sequence[Graph], Sequence[Graph]]:
     """Split frames at random into those to train on and those to validate with, at least one of each."""
     if len(graphs) < 2:
         raise GraphError("fit: one frame cannot be split into training and validation; give a data.valid file.")
     count = min(max(1, round(fraction * len(graphs))), len(graphs) - 1)
     order = torch.randperm(len(graphs), generator=torch.Generator().manual_seed(seed)).tolist()
-    return [graphs[i] for i in sorted(order[count:])], [graphs[i] for i in sorted(order[:count])]
+    return chosen(graphs, sorted(order[count:])), chosen(graphs, sorted(order[:count]))
 
 
 def new_potential(
@@ -93,7 +95,7 @@ def new_potential(
     *,
     seed: int,
     dtype: torch.dtype = torch.float32,
-) -> tuple[Potential, list[Graph]]:
+) -> tuple[Potential, Sequence[Graph]]:
     """An untrained potential scaled to its training set, and that set connected and cast for it.
 
     Species and the number of neighbours come from the frames; the scale is the root mean square force, the shift the
@@ -109,19 +111,23 @@ def new_potential(
         shift=scales.energy,
         seed=seed,
     ).to(dtype)
-    return potential, [graph.to(dtype=dtype) for graph in connected]
+    return potential, mapped(connected, lambda graph: graph.to(dtype=dtype))
 
 
-def ready(graphs: Sequence[Graph], potential: Potential) -> list[Graph]:
+def ready(graphs: Sequence[Graph], potential: Potential) -> Sequence[Graph]:
     """Frames checked, connected and cast for a potential."""
-    for graph in graphs:
+
+    def known(graph: Graph) -> Graph:
         check_species(graph, potential.species)
-    return [graph.to(dtype=potential.dtype) for graph in with_edges(graphs, potential.cutoff)]
+        return graph
+
+    connected = with_edges(mapped(graphs, known), potential.cutoff)
+    return mapped(connected, lambda graph: graph.to(dtype=potential.dtype))
 
 
-def with_edges(graphs: Sequence[Graph], cutoff: float) -> list[Graph]:
+def with_edges(graphs: Sequence[Graph], cutoff: float) -> Sequence[Graph]:
     """Frames with their edges, those that have them as they are."""
-    return [graph if graph.cutoff == cutoff else connect(graph, cutoff) for graph in graphs]
+    return mapped(graphs, lambda graph: graph if graph.cutoff == cutoff else connect(graph, cutoff))
 
 
 @dataclass(frozen=True)
@@ -142,18 +148,18 @@ def measure(graphs: Sequence[Graph], reference_energies: Mapping[int, float]) ->
     Raises:
         GraphError: no atom has a neighbour within the cutoff.
     """
-    atoms = sum(graph.node_count for graph in graphs)
-    edges = sum(len(graph.senders) for graph in graphs)
+    atoms, edges, squares, energies = 0, 0, [], []
+    for graph in graphs:  # once: each may be read and connected here
+        atoms, edges = atoms + graph.node_count, edges + len(graph.senders)
+        if graph.forces is not None:
+            squares.append(graph.forces.double().square().mean().item())
+        if graph.energy is not None:
+            above = graph.energy - composition_energy(graph.numbers, graph.structure, 1, reference_energies)
+            energies.append(above / graph.node_count)
     if edges == 0:
         raise GraphError(
             f"fit: no atom has a neighbour within {graphs[0].cutoff} Angstrom. Check the unit of the positions."
         )
-    squares = [graph.forces.double().square().mean().item() for graph in graphs if graph.forces is not None]
-    energies = [
-        ((graph.energy - composition_energy(graph.numbers, graph.structure, 1, reference_energies)) / graph.node_count)
-        for graph in graphs
-        if graph.energy is not None
-    ]
     force = (sum(squares) / len(squares)) ** 0.5 if squares else 1.0
     energy = torch.cat(energies).mean().item() if energies else 0.0
     return Scales(neighbors=edges / atoms, force=force or 1.0, energy=energy)

@@ -1,10 +1,12 @@
 """Training several heads at once: every graph comes with the name of its head. No group acts here."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Unpack
 
 from torch import nn
 
+from intertwine.potentials.data.on_demand import joined, mapped
 from intertwine.potentials.fitting.fit import train_towards
 from intertwine.potentials.fitting.objective import LossWeights, make_terms
 from intertwine.potentials.fitting.partial_labels import collate_partial
@@ -34,13 +36,18 @@ def train_heads(
     Batches are drawn from all frames together; each term of the loss is a mean over the labels of all heads, so that a
     head counts by the number of its labels. The history holds errors of all heads together and of each.
     """
-    items = [(name, graph) for name, graphs in train.items() for graph in graphs]
+    items = joined([mapped(graphs, partial(pair, name)) for name, graphs in train.items()])
 
     def aim(weights: LossWeights) -> SecondStage:
         validate = make_head_validation(valid, weights, batch_size=2 * plan.batch_size)
         return SecondStage(make_head_terms(weights), validate)
 
     return train_towards(aim, Heads(heads), items, collate_by_head, plan, weights, later_weights, **options)
+
+
+def pair(name: str, graph: Graph) -> tuple[str, Graph]:
+    """A graph with the name of its head."""
+    return name, graph
 
 
 def collate_by_head(items: Sequence[tuple[str, Graph]]) -> dict[str, Graph]:

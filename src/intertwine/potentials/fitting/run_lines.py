@@ -1,6 +1,8 @@
 """What a training run is about to do, in lines for whoever watches. No group acts here."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping
+from itertools import chain
 
 import torch
 from ase.data import chemical_symbols
@@ -14,19 +16,21 @@ from intertwine.training.weights import weights
 
 def data_line(data: DataSet, labels: Collection[str], *, head: str = "") -> str:
     """How many frames, of which elements, and how many of them have which label."""
-    frames = data.train + data.valid
-    elements = sorted({int(number) for graph in frames for number in graph.numbers.unique()})
+    numbers, counts, total = set(), Counter(), len(data.train) + len(data.valid)
+    for graph in chain(data.train, data.valid):
+        numbers.update(graph.numbers.unique().tolist())
+        counts.update(label for label in LABELS if getattr(graph, label) is not None)
     found = []
     for label in LABELS:
-        count = sum(getattr(graph, label) is not None for graph in frames)
-        some = "" if count == len(frames) else f" on {count} of {len(frames)}"
+        count = counts[label]
+        some = "" if count == total else f" on {count} of {total}"
         if count:
             found.append(f"{label}{some}{'' if label in labels else ' (not trained on)'}")
         elif label in labels:
             found.append(f"no {label}")
     parts = [
         f"data     {len(data.train)} train / {len(data.valid)} valid",
-        " ".join(chemical_symbols[number] for number in elements),
+        " ".join(chemical_symbols[number] for number in sorted(numbers)),
         ", ".join(found),
     ]
     return "   ".join([*parts, f"head {head}"] if head else parts)
@@ -60,5 +64,6 @@ def model_line(heads: Mapping[str, Potential]) -> str:
         f"cutoff {potential.cutoff} A",
         f"{count:,} weights",
         f"{str(potential.dtype).removeprefix('torch.')}, energies summed in float64",
+        "errors below in eV/atom and eV/A",
     ]
     return "   ".join([*parts, f"heads {', '.join(heads)}"] if len(heads) > 1 else parts)

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from intertwine.potentials.data.on_demand import joined
 from intertwine.potentials.fitting.config import FitConfig, RunConfig
 from intertwine.potentials.fitting.config_file import write_config
 from intertwine.potentials.fitting.data_set import DataSet, read_data
-from intertwine.potentials.fitting.fit import measure, new_potential, ready, require, train_potential
+from intertwine.potentials.fitting.fit import measure, new_potential, ready, require, train_potential, with_edges
 from intertwine.potentials.fitting.fit_heads import train_heads
 from intertwine.potentials.fitting.objective import LossWeights
 from intertwine.potentials.fitting.run_lines import data_line, model_line, reference_line
@@ -38,7 +39,7 @@ def fit_potential(config: FitConfig, *, resume: bool = False, progress: Progress
     sections = {MAIN: config.data, **config.heads}
     cutoff = config.model.cutoff
     sets = {name: read_data(section, seed=config.seed, cutoff=cutoff) for name, section in sections.items()}
-    require(labels, [graph for each in sets.values() for graph in each.train])
+    require(labels, joined([each.train for each in sets.values()]))
     return run(config, sets, new_heads(config, sets), resume=resume, progress=progress)
 
 
@@ -47,7 +48,7 @@ def new_heads(config: FitConfig, sets: Mapping[str, DataSet]) -> dict[str, Poten
 
     An element that one set lacks takes its reference energy there from the first set that has it.
     """
-    frames = [graph for each in sets.values() for graph in each.train]
+    frames = joined([each.train for each in sets.values()])
     known: dict[int, float] = {}
     for each in sets.values():
         known = {**each.references, **known}
@@ -61,7 +62,10 @@ def new_heads(config: FitConfig, sets: Mapping[str, DataSet]) -> dict[str, Poten
     )
     if len(sets) == 1:
         return {MAIN: main}
-    shifts = {name: measure(each.train, {**known, **each.references}).energy for name, each in sets.items()}
+    shifts = {
+        name: measure(with_edges(each.train, main.cutoff), {**known, **each.references}).energy
+        for name, each in sets.items()
+    }
     main.shift = shifts[MAIN]
     others = {
         name: another_head(main, {**known, **each.references}, shift=shifts[name])

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import nn
 
+from intertwine.potentials.data.frame_store import Prepared
+from intertwine.potentials.data.on_demand import comes_on_demand
 from intertwine.potentials.fitting.objective import LossWeights, make_terms
 from intertwine.potentials.fitting.partial_labels import collate_partial
 from intertwine.potentials.structures.graph import Graph
@@ -18,9 +20,14 @@ def make_validation(graphs: Sequence[Graph], weights: LossWeights, *, batch_size
     return lambda potential: loss_and_errors(total(terms, potential, batches))
 
 
-def in_batches(graphs: Sequence[Graph], size: int) -> list[Graph]:
+def in_batches(graphs: Sequence[Graph], size: int) -> Sequence[Graph]:
     """Frames in their order, `size` in a graph; fewer in the last."""
-    return [collate_partial(graphs[start : start + size]) for start in range(0, len(graphs), size)]
+    starts = range(0, len(graphs), size)
+
+    def batch(start: int) -> Graph:
+        return collate_partial(graphs[start : start + size])
+
+    return Prepared(starts, batch) if comes_on_demand(graphs) else [batch(start) for start in starts]
 
 
 def total(
