@@ -128,6 +128,8 @@ REFUSED = {
     "split into one part": ([*SPLIT, "{}/x.h5"], "--valid and --test"),
     "split by odd fractions": ([*SPLIT, "{}/x.h5", "--test", "{}/y.h5", "--fractions", "1,1"], "sum 1"),
     "split over the input": ([*SPLIT, DATA, "--test", "{}/y.h5"], "also an input"),
+    "stats of a folder": (["data", "stats", "{}"], "is a folder, expected a file of structures; it holds data.extxyz"),
+    "train as if frames were a configuration": (["train", DATA], "did you mean --train"),
     "stats of nothing": (["data", "stats", "{}/nowhere.h5"], "nowhere.h5"),
     "stats into no folder": (["data", "stats", DATA, "--plot", "{}/nowhere/x.png"], "nowhere"),
 }  # fmt: skip

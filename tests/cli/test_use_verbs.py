@@ -36,6 +36,18 @@ def test_md_takes_dispersion_and_says_when_there_is_none_for_a_functional(workpl
     refused(result, "'pbee'")
 
 
+def test_a_run_stands_for_the_potential_in_it(workplace):
+    words = [workplace / "data.extxyz", "--steps", 2, "--quiet"]
+    one, two = (call("md", workplace / folder, *words) for folder in ("run", "run/potential"))
+    assert one.exit_code == 0 and one.stdout == two.stdout
+    refused(call("md", workplace, *words), "checkpoint.json")
+
+
+def test_a_pressure_in_the_wrong_unit_is_one_line(workplace):
+    words = ["md", workplace / "run", workplace / "data.extxyz", "--steps", 5, "--ensemble", "npt", "--quiet"]
+    refused(call(*words, "--pressure", "1e9"), "beyond all bounds", "pressure", code=4)
+
+
 def test_md_refuses_baths_that_cannot_be(workplace):
     words = ["md", workplace / "run/potential", workplace / "data.extxyz", "--steps", 2, "--quiet"]
     refused(call(*words, "--final-temperature", 10), "--ensemble")

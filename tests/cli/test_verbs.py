@@ -79,7 +79,6 @@ REFUSED = {
     "train over a run": (["train", CONFIG], "holds a run already"),
     "train on a device that is not here": (["train", CONFIG, "--device", "tpu"], "--device tpu"),
     "evaluate without potential": (["evaluate", "{}/nowhere", DATA], "no such checkpoint folder"),
-    "evaluate with a run": (["evaluate", RUN, DATA], "checkpoint.json: the file is missing"),
     "evaluate a training checkpoint": (["evaluate", "{}/run/checkpoints/step-00000006", DATA], 'expected "potential"'),
     "evaluate without data": (["evaluate", POTENTIAL, "{}/nowhere.extxyz"], "nowhere.extxyz"),
     "evaluate with a key that is not there": (["evaluate", POTENTIAL, DATA, "--energy-key", "enrgy"], "enrgy"),

@@ -11,11 +11,11 @@ from intertwine.cli.options import EnergyKey, ForcesKey, GroupKey, StressKey
 COLUMNS = {
     "frames": "frames",
     "atoms_per_frame": "atoms",
-    "energy_per_atom": "energy/atom",
-    "force_rms": "force RMS",
-    "force_largest": "largest",
-    "volume_per_atom": "volume/atom",
-    "neighbours": "neighbours",
+    "energy_per_atom": "energy\nper atom",
+    "force_rms": "force\nRMS",
+    "force_largest": "largest\nforce",
+    "volume_per_atom": "volume\nper atom",
+    "neighbours": "neigh-\nbours",
 }
 
 
@@ -59,7 +59,7 @@ def show_table(results: dict[str, dict[str, Any]]) -> None:
     for quantity in COLUMNS.values():
         table.add_column(quantity, justify="right")
     for name, result in results.items():
-        table.add_row(name, *(shown(result[quantity]) for quantity in COLUMNS))
+        table.add_row(name, *(shown(result[quantity]).replace(" .. ", " ..\n") for quantity in COLUMNS))
     Console().print(table)
     for quantity in ("elements", "pbc", "isolated_atoms", "with_energy", "with_forces", "with_stress", "stress_rms"):
         typer.echo(f"{quantity.replace('_', ' '):15} {shown(results['all'][quantity])}")

@@ -6,8 +6,21 @@ from typing import Annotated
 
 import typer
 
+
+def in_its_run(folder: Path) -> Path:
+    """The potential in the output folder of a training, where that is what was named."""
+    inside = folder / "potential"
+    known = (folder / "checkpoint.json").exists() or not (inside / "checkpoint.json").exists()
+    return folder if known else inside
+
+
 PotentialFolder = Annotated[
-    Path, typer.Argument(metavar="POTENTIAL", help="Folder of a trained potential, for example runs/demo/potential.")
+    Path,
+    typer.Argument(
+        metavar="POTENTIAL",
+        help="Folder of a trained potential, or of the run that made it: runs/demo.",
+        callback=in_its_run,
+    ),
 ]
 StructureFile = Annotated[
     Path, typer.Argument(metavar="STRUCTURE", help="A file with the structure, for example .extxyz.")

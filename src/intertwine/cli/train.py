@@ -83,8 +83,11 @@ def train(
 def compose(schema: Any, config: Path | None, flags: dict[str, Any], settings: list[str]) -> Any:
     """The configuration of a file, flags ("--name place") and settings ("place=value"), on a device that is there."""
     from intertwine.cli.structures import choose_device
+    from intertwine.potentials.data.readers import READABLE
     from intertwine.potentials.fitting.config_file import Change, compose_config, read_change
 
+    if config is not None and READABLE.search(config.name):
+        raise CannotRun(f"{config}: holds structures and no configuration; did you mean --train {config}?")
     changes = [
         Change(tuple(place.split(".")), value, f"{flag} {value}")
         for (flag, place), value in ((names.split(), value) for names, value in flags.items())

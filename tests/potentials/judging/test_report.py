@@ -137,6 +137,11 @@ def test_summary_says_the_result_in_words(report):
     assert "2.00 meV/atom per ps" in report.summary[3]
     worse = Report("x", sets=[set_result("test_300K", 5.0)])
     assert worse.summary == ["Force error at 300 K: 5000 meV/Å."]
+    assert Report("x", sets=[set_result("all", 5.0)]).summary == ["Force error: 5000 meV/Å."]
+    rows = [{"epoch": n, "valid_loss": abs(n - 2.0), "valid_forces_rmse": n / 10} for n in (1, 2, 3)]
+    assert Report("x", history=rows).summary == [
+        "Errors on the validation frames: 200 meV/Å, at best, in epoch 2 of 3."
+    ]
 
 
 def test_names_and_numbers_are_written_for_readers():

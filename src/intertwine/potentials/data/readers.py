@@ -1,5 +1,6 @@
 """Files of every format and ASE objects to graphs and back, refusing what is not sound; no group acts."""
 
+import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from difflib import get_close_matches
 from functools import partial
@@ -25,6 +26,7 @@ from intertwine.potentials.structures.units import Units
 
 STORES = (".h5", ".hdf5")
 LMDB = (".lmdb", ".aselmdb")
+READABLE = re.compile(r"\.((ext)?xyz(\.gz|\.xz)?|h5|hdf5|lmdb|aselmdb|traj|db|cif|vasp|poscar)$", re.IGNORECASE)
 
 
 def read(
@@ -140,7 +142,10 @@ def from_atoms(atoms: Atoms, source: Source | None = None, *, keys: LabelKeys | 
         >>> from_atoms(molecule("H2O")).numbers.tolist()
         [8, 1, 1]
     """
-    frame = frame_of_atoms(atoms, source or Source(f"Atoms {atoms.symbols}", 0), labels=keys is not None)
+    name = str(atoms.symbols)
+    if len(name) > 40:
+        name = atoms.get_chemical_formula()
+    frame = frame_of_atoms(atoms, source or Source(f"Atoms {name}", 0), labels=keys is not None)
     return check(to_graph(frame, keys or LabelKeys()))
 
 
@@ -191,6 +196,10 @@ def format_of(path: Path) -> Literal["extxyz", "store", "lmdb", "ase"]:
         return "lmdb"
     if last in ASE_FORMATS:
         return "ase"
+    if path.is_dir():
+        inside = sorted(each.name for each in path.iterdir() if READABLE.search(each.name))[:3]
+        there = f"it holds {', '.join(map(one_line, inside))}" if inside else "no file of structures lies in it"
+        raise GraphError(f"{one_line(path)}: is a folder, expected a file of structures; {there}.")
     known = ", ".join([".extxyz, .xyz (also with .gz or .xz)", *STORES, *LMDB, *ASE_FORMATS])
     raise GraphError(
         f"{one_line(path)}: unknown format {path.suffix!a}, expected one of {known}; convert or rename it."

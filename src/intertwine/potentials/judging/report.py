@@ -125,6 +125,8 @@ class Report:
     def summary(self) -> list[str]:
         """The result in words, one sentence each."""
         sentences = [judgement(result) for result in self.sets if result.errors]
+        if not sentences and any("valid_loss" in row for row in self.history):
+            sentences.append(best_epoch(self.history))
         if self.relaxation is not None:
             steps, force = len(self.relaxation.energy) - 1, 1000 * self.relaxation.fmax[-1]
             verb = "Relaxed" if self.relaxation.converged else "Not relaxed"
@@ -149,4 +151,13 @@ def judgement(result: SetResult) -> str:
     error, baseline = result.errors[quantity].rmse, result.errors[quantity].baseline
     constant = "the mean" if quantity == "energy" else "zero"
     better = f", {baseline / error:.2g} times better than predicting {constant}" if 0 < error < baseline else ""
-    return f"{NAMES[quantity].capitalize()} error at {result.title}: {plain(error)} {SHOWN_UNITS[quantity]}{better}."
+    place = "" if result.title == "all" else f" at {result.title}"
+    return f"{NAMES[quantity].capitalize()} error{place}: {plain(error)} {SHOWN_UNITS[quantity]}{better}."
+
+
+def best_epoch(history: Sequence[Mapping[str, float | int]]) -> str:
+    """The smallest errors of a training on its validation frames in a sentence."""
+    best = min((row for row in history if "valid_loss" in row), key=lambda row: row["valid_loss"])
+    units = {"valid_energy_rmse": "meV/atom", "valid_forces_rmse": "meV/Å"}
+    errors = [f"{plain(1000 * best[name])} {unit}" for name, unit in units.items() if name in best]
+    return f"Errors on the validation frames: {', '.join(errors)}, at best, in epoch {best['epoch']} of {len(history)}."

@@ -197,10 +197,11 @@ def simulate(
     with open_trajectory(trajectory, frames=room, mark=begun.mark) as file:
         try:
             run.go(file, kept, restart_every)
-        except GraphError as error:
+        except (GraphError, OverflowError) as error:
+            what = "a number grew beyond all bounds." if isinstance(error, OverflowError) else error
             raise NumericalError(
-                f"dynamics failed after {max(run.step, 0) * timestep:g} fs: {error} Try a shorter time step or a lower "
-                "temperature, or train on hotter structures."
+                f"dynamics failed after {max(run.step, 0) * timestep:g} fs: {what} Try a shorter time step, a lower "
+                "temperature or pressure, or train on hotter structures."
             ) from error
     return run.result()
 

@@ -78,7 +78,9 @@ def opening(report: Report) -> str:
 def configuration(report: Report) -> str:
     """What was run."""
     rows = "".join(
-        f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in flat(report.configuration)
+        f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>"
+        for name, value in flat(report.configuration)
+        if value not in ("", "None")
     )
     words = "What was run."
     return section("Configuration", words, f'<table class="facts"><tbody>{rows}</tbody></table>') if rows else ""
