@@ -6,7 +6,7 @@ import torch
 from intertwine.groups.classical import O
 from intertwine.groups.representation import Standard
 from intertwine.groups.subgroup import FixedAxis, SubgroupError, Unit
-from intertwine.learning.soft_equivariance import Hard, Residual, Soft, Tuning, relaxed
+from intertwine.learning.soft_equivariance import Hard, Residual, Soft, Tuning, early, relaxed
 from intertwine.learning.stacked_training import stacked
 from intertwine.learning.weight_projection import WeightProjection
 from intertwine.nn.soft_coupling import tensors
@@ -95,6 +95,10 @@ def test_strengths_change_once_from_the_least_penalty_of_the_window():
     kept = soft.strengths
     soft.penalty(half, 5)
     assert torch.equal(kept, soft.strengths)
+
+
+def test_the_window_is_never_empty():
+    assert all(early(steps).begin < early(steps).end <= max(1, steps) for steps in range(40))
 
 
 def test_a_power_of_zero_leaves_the_strengths_of_a_model_alone():

@@ -122,7 +122,7 @@ def error_table(fits: Sequence[Fit]) -> Table:
     for task in dict.fromkeys(fit.task for fit in fits):
         found = {fit.method: spread(fit.test) for fit in fits if fit.task == task}
         rows.append(Row(task, "this run", tuple(found.get(method) for method in methods)))
-    columns = tuple(Column(method, "1e-3 of target variance", 2) for method in methods)
+    columns = tuple(Column(method, "1e-3 of mean square", 2) for method in methods)
     return Table("Mean squared error on the test set", columns, tuple(rows), note=SPREAD)
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from intertwine.experiments.experiment import Stage
 from intertwine.experiments.soft_equivariance_tasks import Task
 from intertwine.groups.linear import Similarity
-from intertwine.learning.soft_equivariance import Binding, Hard, Residual, Soft, Tuning, relaxed
+from intertwine.learning.soft_equivariance import Binding, Hard, Residual, Soft, early, relaxed
 from intertwine.learning.stacked_training import Course, squared_error, stacked, train_stack
 from intertwine.learning.symmetry_breaking import symmetry_breaking
 from intertwine.learning.weight_projection import WeightProjection
@@ -101,7 +101,7 @@ def compare(
     tests = [symmetry_breaking(model, hard[s], candidates, task.valid.x[s], task.valid.y[s]) for s in range(seeds)]
     trivial = [candidate.trivial for candidate in candidates]
     gradient = torch.stack([relaxed(test.broken.float(), trivial, power=2.0) for test in tests])
-    window = Tuning(course.steps // 5, course.steps // 4)
+    window = early(course.steps)
     even = strengths[:, None].expand(-1, len(candidates))
     rules: list[tuple[str, Callable[[], Soft]]] = [
         (PER, lambda: Soft(candidates, even, container, tuning=window)),

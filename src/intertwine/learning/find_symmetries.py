@@ -12,7 +12,7 @@ from intertwine.groups.error import equivariance_error
 from intertwine.groups.group import Group
 from intertwine.groups.representation import Representation
 from intertwine.groups.subgroup import restrict
-from intertwine.learning.soft_equivariance import Hard, Soft, Tuning, relaxed
+from intertwine.learning.soft_equivariance import Hard, Soft, early, relaxed
 from intertwine.learning.stacked_training import Course, Samples, predict, stacked, train_stack
 from intertwine.learning.symmetry_breaking import Breaking, symmetry_breaking
 from intertwine.learning.weight_projection import WeightProjection
@@ -143,8 +143,7 @@ def find_symmetries(
     found = relaxed(breaking.broken.to(x.dtype), trivial, power=2.0)
     strengths = strength * torch.stack([found, torch.ones_like(found)])
     power = torch.tensor([[0.0], [2.0]])
-    window = Tuning(course.steps // 5, course.steps // 4, power)
-    soft = Soft(candidates, strengths, whole, tuning=window)
+    soft = Soft(candidates, strengths, whole, tuning=early(course.steps, power))
     steps, seen = [], []
 
     def watch(step: int, parameters: Mapping[str, Tensor]) -> None:

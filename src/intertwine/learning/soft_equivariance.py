@@ -42,6 +42,17 @@ class Tuning:
     """Zero for the models of a stack whose strengths stay."""
 
 
+def early(steps: int, power: Float[Tensor, "*stack 1"] | float = 2.0) -> Tuning:
+    """Watch from a fifth to a quarter of a training, then set the strengths.
+
+    Example:
+        >>> early(100)
+        Tuning(begin=20, end=25, power=2.0)
+    """
+    begin = steps // 5
+    return Tuning(begin, max(begin + 1, steps // 4), power)
+
+
 @dataclass
 class Soft(Binding):
     r"""Free weights, with a penalty for each candidate group: PER, projection-based equivariance regularisation.
