@@ -96,7 +96,7 @@ def test_copies_are_never_told_apart_and_different_covers_always():
 def test_numbers_decide_the_findings():
     def graphs(flat=1.0, messages=0.5, left=0, copies=0):
         run = Separated(
-            {FLAT: flat, PLACED: 1.0, MESSAGES: messages}, {FLAT: left}, copies, {FLAT: 0, MESSAGES: 9}, (5, 5)
+            {FLAT: flat, PLACED: 0.5, MESSAGES: messages}, {FLAT: left}, copies, {FLAT: 0, MESSAGES: 9}, (5, 5)
         )
         return [each.verdict for each in frame_averaging_graphs.findings([run] * 2)]
 

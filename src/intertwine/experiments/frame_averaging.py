@@ -67,7 +67,7 @@ BUDGETS = {
         14.0,
         "all graphs, 1500 systems, 300 surfaces of 256 points and 800 clouds of 128 on two cores",
         Size(
-            GraphsSize(plan(30, 50, 1e-3)),
+            GraphsSize(plan(60, 50)),
             NBodySize(1500, 300, 1000, plan(40, 50)),
             NormalsSize(300, 60, 256, plan(12, 10)),
             ClassesSize(800, 400, 128, plan(16, 32)),
@@ -78,7 +78,7 @@ BUDGETS = {
         400.0,
         "the same with wider networks, more systems and clouds, and more seeds",
         Size(
-            GraphsSize(plan(60, 50, 1e-3), draws=20),
+            GraphsSize(plan(200, 50), draws=20),
             NBodySize(3000, 2000, 2000, plan(200, 100), width=60, layers=4),
             NormalsSize(2000, 300, 512, plan(40, 10), widths=(64, 64, 128)),
             ClassesSize(4800, 1200, 256, plan(40, 32), widths=(64, 128, 256)),

@@ -57,7 +57,7 @@ def load_pairs(data: Path | None, pairs: int | None) -> Graphs:
         GraphSetError: a file that is not EXP.
     """
     if data is None:
-        return double_covers(pairs or 200, torch.Generator().manual_seed(6))
+        return double_covers(pairs or 300, torch.Generator().manual_seed(6), nodes=5)
     try:
         with np.load(data / PAIRS, allow_pickle=False) as file:
             found = {name: file[name] for name in ("node_ptr", "edge_ptr", "edge_index", "x", "y")}

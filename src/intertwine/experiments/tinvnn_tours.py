@@ -260,7 +260,7 @@ def table(runs: Runs, size: ToursSize) -> Table:
     note = (
         f"Mean excess length over the shortest tour of {size.cities} cities, of tours that take edges by their score; "
         f"{size.train} solved instances to learn from, {size.test} to be tested on. ± is the standard deviation over "
-        "seeds. The paper trains the attention model by reinforcement on larger instances: compare within a column."
+        "seeds. The paper trains the attention model by reinforcement on larger instances: not the same numbers."
     )
     return Table("Tours", tuple(Column(how, "% above shortest", 3) for how in CHANGES), tuple(rows), note=note)
 
