@@ -8,6 +8,7 @@ from ase import Atoms
 from ase.build import bulk
 from lennard_jones import argon
 
+from intertwine.potentials.simulation import calculator as calculator_file
 from intertwine.potentials.simulation.calculator import Calculator
 from intertwine.potentials.structures.graph import GraphError
 from intertwine.potentials.structures.soundness import CLOSEST
@@ -243,3 +244,41 @@ def test_a_molecule_has_no_stress():
     atoms.calc = Calculator(argon())
     with pytest.raises(Exception, match="stress"):
         atoms.get_stress()
+
+
+@pytest.mark.parametrize("atoms", [crystal(), cluster()], ids=["crystal", "cluster"])
+def test_many_atoms_are_computed_along_a_curve_and_answered_in_their_own_order(atoms, monkeypatch):
+    atoms = atoms[np.random.default_rng(0).permutation(len(atoms))]
+    kept, expected = Calculator(argon()), Calculator(argon())
+    results = []
+    for many in (1, 10**6):
+        monkeypatch.setattr(calculator_file, "MANY", many)
+        here = kept if many == 1 else expected
+        for step in range(3):
+            atoms.positions += 0.01 * np.random.default_rng(step).standard_normal(atoms.positions.shape)
+            results.append((many, step, here.compute(atoms.copy())))
+        atoms.positions -= sum(
+            0.01 * np.random.default_rng(step).standard_normal(atoms.positions.shape) for step in range(3)
+        )
+    assert kept._order is not None and expected._order is None and kept.searches == 1
+    assert not torch.equal(kept._order, torch.arange(len(atoms)))
+    for (_, _, found), (_, _, wanted) in zip(results[:3], results[3:], strict=True):
+        assert found["energy"] == pytest.approx(wanted["energy"], rel=1e-12)
+        np.testing.assert_allclose(found["forces"], wanted["forces"], rtol=0, atol=1e-12)
+        np.testing.assert_allclose(found["energies"], wanted["energies"], rtol=0, atol=1e-12)
+
+
+def test_messages_name_atoms_by_their_place_in_the_file_whatever_the_order(monkeypatch):
+    atoms = cluster()[::-1]
+    messages = []
+    for many in (1, 10**6):
+        monkeypatch.setattr(calculator_file, "MANY", many)
+        calculator = Calculator(argon())
+        calculator.compute(atoms)
+        near = atoms.copy()
+        near.positions[3] = near.positions[4] + (0.9 * CLOSEST, 0, 0)
+        calculator._near = lambda atoms: True  # a jump within the list that is kept
+        with pytest.raises(GraphError) as refused:
+            calculator.compute(near)
+        messages.append(str(refused.value))
+    assert messages[0] == messages[1]

@@ -10,13 +10,18 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator as AseCalculator
 from ase.calculators.calculator import all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
+from torch import Tensor
 
 from intertwine.potentials.data.readers import from_atoms
 from intertwine.potentials.models.potential import Potential
 from intertwine.potentials.models.uncertainty import Deviation, Estimator
-from intertwine.potentials.structures.graph import Graph
+from intertwine.potentials.structures.graph import Graph, GraphError, Prediction
 from intertwine.potentials.structures.neighbors import connect, edge_vectors
+from intertwine.potentials.structures.ordering import curve_order, reordered, restored
 from intertwine.potentials.structures.soundness import CLOSEST, check_distances, check_species
+
+MANY = 4096
+"""Atoms from which on it matters where in memory neighbours lie; fewer fit the caches in any order."""
 
 
 class Calculator(AseCalculator):
@@ -29,6 +34,9 @@ class Calculator(AseCalculator):
 
     A strain F of the cell, h = h_then F, is followed too: with d = x - x_then F the displacement beyond it and s the
     smallest singular value of F, the list is complete while s (cutoff + skin) - 2 max |d| > cutoff.
+
+    Many atoms are computed in the order of a curve through space (`curve_order`), whatever their order in `atoms`, and
+    results are put back: the same up to the order of sums.
 
     Pairs beyond the cutoff are dropped at every call: with and without skin the potential sees the same edges. A change
     of elements or of periodicity, and an atom wrapped into the cell, give a new list.
@@ -72,6 +80,7 @@ class Calculator(AseCalculator):
         references = [potential.reference_energies.get(number, 0.0) + potential.shift for number in range(119)]
         self._references = np.array(references)
         self._listed: Graph | None = None
+        self._order: Tensor | None = None
         self._lock = RLock()
 
     def get_property(self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True) -> Any:
@@ -94,13 +103,16 @@ class Calculator(AseCalculator):
     def compute(self, atoms: Atoms, *, stress: bool = False) -> dict[str, Any]:
         """The properties of atoms as they are now, without what ASE compares and copies around it: for loops."""
         with self._lock:
-            graph = self._connected(atoms)
-        deviation = None
-        with torch.no_grad():
-            if self.estimator is None:
-                prediction = self.potential(graph, forces=True, stress=stress)
-            else:
-                prediction, deviation = self.estimator(graph, forces=True, stress=stress)
+            graph, order = self._connected(atoms)
+        if order is None:
+            prediction, deviation = self._evaluate(graph, stress)
+        else:
+            try:
+                found, unsure = self._evaluate(graph, stress)
+                prediction, deviation = restored(found, order), None if unsure is None else restored(unsure, order)
+            except GraphError:  # names an atom: by its place in `atoms`, please
+                self._evaluate(reordered(graph, order.argsort()), stress)
+                raise
         assert prediction.forces is not None
         energy = prediction.energy.item()
         results = {
@@ -113,35 +125,47 @@ class Calculator(AseCalculator):
             results["stress"] = full_3x3_to_voigt_6_stress(prediction.stress[0].double().cpu().numpy())
         return results if deviation is None else results | named_uncertainties(deviation)
 
+    def _evaluate(self, graph: Graph, stress: bool) -> tuple[Prediction, Deviation | None]:
+        with torch.no_grad():
+            if self.estimator is None:
+                return self.potential(graph, forces=True, stress=stress), None
+            return self.estimator(graph, forces=True, stress=stress)
+
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_lock"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, _lock=RLock())
 
-    def _connected(self, atoms: Atoms) -> Graph:
-        """The atoms with the edges within the cutoff, from the kept list when that is complete."""
+    def _connected(self, atoms: Atoms) -> tuple[Graph, Tensor | None]:
+        """The atoms with the edges within the cutoff, from the kept list when that is complete, and their order."""
         if self._listed is None or not self._near(atoms):
             graph = from_atoms(atoms, keys=None)
             check_species(graph, self.potential.species)
             self._then = atoms.numbers.copy(), atoms.pbc.copy(), atoms.cell.array.copy(), atoms.positions.copy()
-            self._listed = connect(graph, self.potential.cutoff + self.skin).to(self._device)
+            self._listed, self._order = connect(graph, self.potential.cutoff + self.skin).to(self._device), None
+            if len(atoms) >= MANY:
+                order = curve_order(atoms.get_positions(wrap=True), side=self.potential.cutoff / 2)
+                self._order = torch.from_numpy(order).to(self._device)
+                self._listed = reordered(self._listed, self._order)
             self.searches += 1
-        listed = self._listed
+        listed, order = self._listed, self._order
         positions = torch.tensor(atoms.positions, dtype=torch.float64, device=self._device)
+        positions = positions if order is None else positions[order]
         cell = torch.tensor(atoms.cell.array, dtype=torch.float64, device=self._device).unsqueeze(0)
         graph = replace(listed, positions=positions, cell=cell)
         lengths = edge_vectors(graph).norm(dim=1)
         if len(lengths) and lengths.min() < CLOSEST:
-            check_distances(graph)
+            check_distances(from_atoms(atoms, keys=None))
         (near,) = (lengths < self.potential.cutoff).nonzero(as_tuple=True)
-        return replace(
+        graph = replace(
             graph,
             senders=graph.senders.index_select(0, near),
             receivers=graph.receivers.index_select(0, near),
             shifts=graph.shifts.index_select(0, near),
             cutoff=self.potential.cutoff,
         )
+        return graph, order
 
     def _near(self, atoms: Atoms) -> bool:
         """Whether the list is complete for these atoms still."""
