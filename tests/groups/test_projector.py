@@ -164,5 +164,11 @@ def test_generators_that_decide_nothing_are_refused():
         def matrix(self, g):
             return torch.eye(2, dtype=torch.float64) + 1e-5 * super().matrix(g)
 
+    class Broken(Regular):
+        def matrix(self, g):
+            return torch.nan * super().matrix(g)
+
     with pytest.raises(ProjectorError, match="do not decide"):
         intertwiners(Nearly(Cyclic(2)), Nearly(Cyclic(2)))
+    with pytest.raises(ProjectorError, match="expected finite matrices"):
+        intertwiners(Broken(Cyclic(2)), Broken(Cyclic(2)))

@@ -28,9 +28,10 @@ def intertwiners(v: Representation, w: Representation) -> Float[Tensor, "multipl
     Exact up to rounding for every group with `generators`, compact or not, and for matrices that are not orthogonal: it
     is the null space of these equations. One basis is as good as another; only its span has a meaning.
 
-    Cost: a singular value decomposition of (number of generators * dim_v * dim_w) by (dim_v * dim_w).
+    Cost: the eigenvectors of one matrix of side dim_v * dim_w.
 
-    Raises ProjectorError when v and w belong to two groups.
+    Raises ProjectorError when v and w belong to two groups, or their matrices hold numbers not finite or too coarse
+    to decide which maps commute.
 
     Example:
         >>> from intertwine.groups.classical import O
@@ -184,6 +185,10 @@ def _project(block: Tensor, basis: Tensor, a: _Run, b: _Run) -> Tensor:
 
 def _null_space(constraints: Tensor, group: str) -> Tensor:
     """Orthonormal rows that the constraints send to zero: the squared singular values fall into two far groups."""
+    if not constraints.isfinite().all():
+        raise ProjectorError(
+            f"intertwiners: expected finite matrices at the generators of {group}, came NaN or infinity."
+        )
     squares, vectors = torch.linalg.eigh(constraints.mT @ constraints)
     size = max(1.0, float(squares[-1]))
     if bool(((squares > DOUBTFUL * size) & (squares < TOLERANCE * size)).any()):
