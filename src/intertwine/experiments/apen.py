@@ -50,14 +50,14 @@ class Size:
 
 
 PLAN = TrainingPlan(
-    epochs=32, batch_size=16, learning_rate=0.01, schedule="cosine", warmup_steps=20, ema_decay=0.98, clip_norm=5.0
+    epochs=48, batch_size=16, learning_rate=0.01, schedule="cosine", warmup_steps=20, ema_decay=0.98, clip_norm=5.0
 )
 SMOKE = Size(32, 8, 64, replace(PLAN, epochs=2), (8, 2), 16, 12, subjects=3)
 SMALL = Size(960, 200, 192, PLAN)
 FULL = Size(4000, 500, 512, replace(PLAN, epochs=100), (64, 8), 96, 32, (0.3, 0.45, 0.6))
 BUDGETS = {
     "smoke": Budget(0.5, "a few clouds and steps show that everything runs; accuracies mean nothing", SMOKE),
-    "small": Budget(12.0, "192 points, networks of 30 thousand weights, on two cores", SMALL, seeds=2),
+    "small": Budget(15.0, "192 points, networks of 30 thousand weights, on two cores", SMALL, seeds=2),
     "full": Budget(1500.0, "512 points and four layers as in the paper, on two cores", FULL, seeds=3),
 }
 
