@@ -65,6 +65,12 @@ def test_an_edge_whose_reverse_is_missing_is_a_pair_of_its_own():
     assert by_pair(pairs(some)) == by_hand(some) and set(sizes.tolist()) == {1, 2}
 
 
+def test_edges_that_are_listed_twice_leave_every_edge_alone():
+    graph = connect(from_atoms(SMALL_CELL), 3.2)
+    twice = edges(graph, torch.arange(len(graph.senders)).repeat(2))
+    assert torch.equal(pairs(twice).of_edge, torch.arange(len(twice.senders)))
+
+
 def test_structures_of_a_batch_share_no_pair():
     graphs = [connect(from_atoms(atoms), 3.2) for atoms in STRUCTURES.values()]
     batch = collate(graphs)

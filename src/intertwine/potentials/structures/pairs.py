@@ -55,7 +55,8 @@ def find_pairs(senders: Int[Tensor, "edge"], receivers: Int[Tensor, "edge"], shi
 
         (sender, receiver, shift)   and   (receiver, sender, -shift)
 
-    An edge whose reverse is missing is a pair of its own, and so is every edge of a system too large for the keys.
+    An edge whose reverse is missing is a pair of its own, and so is every edge where one is listed twice, or where the
+    system is too large for the keys: sums over a pair have at most two terms, and so no order.
 
     Example:
         >>> find_pairs(torch.tensor([0, 0]), torch.tensor([0, 0]), torch.tensor([[1.0, 0, 0], [-1.0, 0, 0]])).of_edge
@@ -65,13 +66,14 @@ def find_pairs(senders: Int[Tensor, "edge"], receivers: Int[Tensor, "edge"], shi
     whole = shifts.long()
     reach = 2 * int(whole.abs().max()) + 1 if count else 1
     nodes = int(torch.maximum(senders, receivers).max()) + 1 if count else 1
+    every = torch.arange(count, device=senders.device)
     if nodes**2 * reach**3 > LARGEST_KEY:
-        every = torch.arange(count, device=senders.device)
         return Pairs(every, every)
     place = (whole[:, 0] * reach + whole[:, 1]) * reach + whole[:, 2]  # its sign turns with that of the shift
     turned = (senders < receivers) | ((senders == receivers) & (place < 0))
     low, high = torch.minimum(senders, receivers), torch.maximum(senders, receivers)
     key = (low * nodes + high) * reach**3 + torch.where(turned, -place, place)
-    keys, index = torch.unique(key, return_inverse=True)
-    first = torch.full_like(keys, count).scatter_reduce(0, index, torch.arange(count, device=key.device), "amin")
-    return Pairs(first, index)
+    keys, index, sizes = torch.unique(key, return_inverse=True, return_counts=True)
+    if (sizes > 2).any():
+        return Pairs(every, every)
+    return Pairs(torch.full_like(keys, count).scatter_reduce(0, index, every, "amin"), index)
