@@ -6,6 +6,7 @@ To keep results, on a machine that does nothing else: make bench-peers, then int
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,8 @@ def measured(row: Row, result: dict[str, Any]) -> str:
     notes = "\n".join(f"- {remark}" for remark in remarks(row, result))
     where = f"{machine['cores']} cores of {machine['processor']}"
     goals = f"{met} of {len(judged)} goals met. " if judged else ""
-    return (
-        f"{goals}{where}, {result['started'][:10]}, `{result['command']}`. {versions(result)}.\n\n{table}\n\n{notes}\n"
-    )
+    command = re.sub(r" ([A-Z]'+)(?= )", r' "\1"', result["command"])  # a shell takes a prime for a quotation
+    return f"{goals}{where}, {result['started'][:10]}, `{command}`. {versions(result)}.\n\n{table}\n\n{notes}\n"
 
 
 if __name__ == "__main__":

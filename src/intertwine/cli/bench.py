@@ -45,7 +45,8 @@ def bench(
     if not numbers or min(numbers) < 1:
         raise BenchError(f"--threads: expected numbers such as 1,2, came {threads!r}")
     chosen = find_rows(rows or [])
-    words = ["intertwine bench", *(rows or []), f"--threads {threads} --repeats {repeats}", "--quick" if quick else ""]
+    named = [f'"{row}"' if "'" in row else row for row in rows or []]  # a shell takes a prime for a quotation
+    words = ["intertwine bench", *named, f"--threads {threads} --repeats {repeats}", "--quick" if quick else ""]
     options = Options(
         threads=numbers,
         budget=Budget(min(repeats, 3), 0.005, 2.0) if quick else Budget(repeats),
