@@ -36,7 +36,8 @@ from intertwine.training.checkpoint import steps
 CONFIG = """\
 version: 1
 data: {{train: {folder}/data.extxyz, valid: 0.25}}
-model: {{cutoff: 4.5, channels: 4, edge_degree: 1, correlation: 2, radial_count: 3, radial_hidden: [4]}}
+model: {{cutoff: 4.5, channels: 4, layers: 1, edge_degree: 1, correlation: 2, radial_count: 3,
+  radial_hidden: [4]}}
 train: {{epochs: {epochs}, batch_size: 3, schedule: plateau, warmup_steps: 7, ema: 0.9, checkpoint_seconds: 0.05,
   swa_start: {half}, loss: {{huber: 0.1}}}}
 dtype: float64

@@ -26,7 +26,7 @@ from intertwine.training.plan import TrainingPlan
 from intertwine.training.progress import Quiet
 from intertwine.training.weights import weights
 
-SMALL = dict(cutoff=6.0, channels=3, edge_degree=1, correlation=2, layers=2, hidden="0e+1o", radial_hidden=[4])
+SMALL = dict(cutoff=6.0, channels=3, edge_degree=1, correlation=2, layers=1, hidden="0e+1o", radial_hidden=[4])
 
 
 def frames() -> list[Graph]:
