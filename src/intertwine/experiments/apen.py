@@ -57,7 +57,7 @@ SMALL = Size(960, 200, 192, PLAN)
 FULL = Size(4000, 500, 512, replace(PLAN, epochs=100), (64, 8), 96, 32, (0.3, 0.45, 0.6))
 BUDGETS = {
     "smoke": Budget(0.5, "a few clouds and steps show that everything runs; accuracies mean nothing", SMOKE),
-    "small": Budget(15.0, "192 points, networks of 30 thousand weights, on two cores", SMALL, seeds=2),
+    "small": Budget(15.0, "192 points, networks of 40 thousand weights, on two cores", SMALL, seeds=2),
     "full": Budget(1500.0, "512 points and four layers as in the paper, on two cores", FULL, seeds=3),
 }
 

@@ -118,8 +118,8 @@ MANNEQUIN = Skeleton(
     at_link=((0.0, 0.0, 0.0), *((0.0, 0.0, -1.6),) * 5),
     hangs=(False, False, True, False, True, False),
 )
-"""Torso, head, an arm and a leg, with a gap at every joint as in a puppet on strings; every link has a shape of its own,
-so that it can be told wherever it is."""
+"""Torso, head, an arm and a leg, with a gap at every joint as in a puppet on strings; every link has a shape of its
+own, so that it can be told wherever it is."""
 
 
 def proportions(
