@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from compiled import distance
 from torch import Tensor
 
 from intertwine.tensor_products.kernels.library import has_triton, using
@@ -45,3 +47,15 @@ def derivatives(call: Any, inputs: list[Tensor]) -> list[Tensor]:
     z = call(*inputs)
     first = torch.autograd.grad(z.square().sum(), inputs, create_graph=True)
     return [z, *first, *torch.autograd.grad(sum(each.square().sum() for each in first), inputs)]
+
+
+def twin_errors(case: Callable[..., Any], cases: Mapping[str, Mapping[str, Any]], device: str) -> dict[str, float]:
+    """Largest relative error of results and derivatives, by case and precision; `case` makes module and inputs."""
+    found = {}
+    for name, arguments in cases.items():
+        for dtype in (torch.float64, torch.float32):
+            module, inputs = case(device, dtype, **arguments)
+            ours, twin = both(lambda module=module, inputs=inputs: derivatives(module, inputs))
+            assert [each.shape for each in ours] == [each.shape for each in twin]
+            found[f"{name} {dtype}"] = max(distance(a, b) for a, b in zip(ours, twin, strict=True))
+    return found

@@ -2,8 +2,7 @@ from functools import cache
 
 import pytest
 import torch
-from compiled import distance
-from interpreted import PLACES, both, derivatives, elsewhere, needs_triton
+from interpreted import PLACES, elsewhere, needs_triton, twin_errors
 
 from intertwine.tensor_products.cg_contraction import ClebschGordanContraction
 from intertwine.tensor_products.sphere.gaunt_contraction import GauntContraction
@@ -31,15 +30,7 @@ def case(device, dtype, irreps, correlation, elements=2, nodes=5, channels=3, ki
 
 
 def errors(device):
-    """Largest relative error of results and derivatives, by case and precision."""
-    found = {}
-    for name, arguments in CASES.items():
-        for dtype in (torch.float64, torch.float32):
-            call, inputs = case(device, dtype, **arguments)
-            ours, twin = both(lambda call=call, inputs=inputs: derivatives(call, inputs))
-            assert [each.shape for each in ours] == [each.shape for each in twin]
-            found[f"{name} {dtype}"] = max(distance(a, b) for a, b in zip(ours, twin, strict=True))
-    return found
+    return twin_errors(case, CASES, device)
 
 
 @cache

@@ -3,7 +3,7 @@ from functools import cache
 import pytest
 import torch
 from compiled import distance
-from interpreted import PLACES, both, derivatives, elsewhere, needs_triton
+from interpreted import PLACES, elsewhere, needs_triton, twin_errors
 
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
 from intertwine.tensor_products.kernels.coupling_terms import coupling_terms
@@ -28,15 +28,7 @@ def case(device, dtype, product, weights=None, batch=5, channels=3, one=False):
 
 
 def errors(device):
-    """Largest relative error of results and derivatives, by case and precision."""
-    found = {}
-    for name, arguments in CASES.items():
-        for dtype in (torch.float64, torch.float32):
-            module, inputs = case(device, dtype, **arguments)
-            ours, twin = both(lambda module=module, inputs=inputs: derivatives(module, inputs))
-            assert [each.shape for each in ours] == [each.shape for each in twin]
-            found[f"{name} {dtype}"] = max(distance(a, b) for a, b in zip(ours, twin, strict=True))
-    return found
+    return twin_errors(case, CASES, device)
 
 
 @cache
