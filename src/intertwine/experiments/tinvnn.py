@@ -49,8 +49,8 @@ BUDGETS = {
     ),
     "small": Budget(
         12.0,
-        "1200 clouds of 128 points, 2000 instances of 10 cities, on two cores",
-        Size(ClassesSize(1200, 600, 128, plan(20, 32)), ToursSize(2000, 300, 10, plan(20, 32))),
+        "1600 clouds of 128 points, 2000 instances of 10 cities, on two cores",
+        Size(ClassesSize(1600, 600, 128, plan(20, 32)), ToursSize(2000, 300, 10, plan(20, 32))),
         seeds=2,
     ),
     "full": Budget(

@@ -11,6 +11,8 @@ from intertwine.geometry.meshes import Mesh, sample_surface
 
 ROUND = 32
 """Corners of a circle."""
+STRETCH = torch.tensor([1.25, 1.0, 0.8])
+"""Along the axes: without it most classes would be round, and have no axes of their own."""
 Uniform = Callable[[float, float], float]
 """A number between two others."""
 Outline = Sequence[tuple[float | int, float | int]]
@@ -88,7 +90,7 @@ def _arc(start: float, stop: float, points: int = 13) -> list[tuple[float, float
 
 
 def _block(r: Uniform) -> Mesh:
-    return prism([(-1, -1), (1, -1), (1, 1), (-1, 1)], r(1.4, 2.6))
+    return prism([(-1, -1), (1, -1), (1, 1), (-1, 1)], r(1.0, 1.8))
 
 
 def _ellipsoid(r: Uniform) -> Mesh:
@@ -96,7 +98,7 @@ def _ellipsoid(r: Uniform) -> Mesh:
 
 
 def _cylinder(r: Uniform) -> Mesh:
-    h = r(0.8, 1.6)
+    h = r(1.2, 1.9)
     return revolution([(0, -h), (0.9, -h), (0.9, h), (0, h)])
 
 
@@ -172,7 +174,7 @@ SOLIDS: Mapping[str, Callable[[Uniform], Mesh]] = {
 
 
 def solid(name: str, *, generator: torch.Generator | None = None) -> Mesh:
-    """One solid of a class, its proportions drawn at random and then stretched along its axes by 0.6 to 1.4.
+    """One solid of a class, its proportions drawn at random; stretched by `STRETCH`, give or take a tenth.
 
     Raises:
         ValueError: no such class.
@@ -189,7 +191,7 @@ def solid(name: str, *, generator: torch.Generator | None = None) -> Mesh:
         return low + (high - low) * float(torch.rand((), generator=generator))
 
     mesh = SOLIDS[name](uniform)
-    stretch = torch.tensor([uniform(0.6, 1.4) for _ in range(3)])
+    stretch = STRETCH * torch.tensor([uniform(0.9, 1.1) for _ in range(3)])
     return Mesh(mesh.vertices * stretch, mesh.faces)
 
 
