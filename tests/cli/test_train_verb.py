@@ -1,9 +1,12 @@
 """Training from flags alone, the lines it prints, and a run repeated from the configuration it left."""
 
 import json
+import warnings
 
 import pytest
 from calling import call, refused
+
+from intertwine.cli.boundary import PACKAGE, warnings_in_a_line
 
 TINY = ["channels=4", "hidden=0e", "edge_degree=1", "layers=1", "radial_count=3", "radial_hidden=[4]"]
 TINY = [word for text in TINY for word in ("--set", f"model.{text}")]
@@ -100,3 +103,14 @@ def test_bad_finetuning_is_one_line(words, expected, trained, workplace, tmp_pat
     out, _ = trained
     words = [word.replace("{}", str(workplace)) for word in words]
     refused(call("finetune", out / "potential", *words, "--out", tmp_path / "x", "--quiet"), expected)
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_warning_of_ours_is_one_line_without_the_place_in_the_code(capsys):
+    """The second comes from another package, and is shown as ever."""
+    with warnings_in_a_line():
+        for place in (PACKAGE / "potentials/fitting/fit.py", "/elsewhere/other.py"):
+            warnings.warn_explicit("energies\nare not determined", UserWarning, str(place), 45)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 or "other.py" in lines[1]
+    assert lines[0] == "warning: energies are not determined" and not any("fit.py" in line for line in lines)

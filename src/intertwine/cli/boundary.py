@@ -1,11 +1,16 @@
 """Where errors become one line and an exit code; what nobody expected keeps its traceback. No group acts here."""
 
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
+PACKAGE = Path(__file__).parent.parent
 BAD_INPUT, NUMERICAL_FAILURE, INTERRUPTED = 3, 4, 5
 
 
@@ -41,13 +46,30 @@ def explain(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
+@contextmanager
+def warnings_in_a_line() -> Iterator[None]:
+    """Show what this package warns of as one line, without the place in its code; others' warnings as ever."""
+    with warnings.catch_warnings():
+        before = warnings.showwarning
+
+        def show(message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None) -> None:
+            if PACKAGE in Path(filename).parents:
+                print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
+            else:
+                before(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show
+        yield
+
+
 class Boundary(TyperGroup):
     """The group of all verbs; the only place that catches."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run a verb."""
         try:
-            return super().invoke(ctx)
+            with warnings_in_a_line():
+                return super().invoke(ctx)
         except (Exception, KeyboardInterrupt) as error:
             code = exit_code(error)
             if code is None:

@@ -64,6 +64,6 @@ def model_line(heads: Mapping[str, Potential]) -> str:
         f"cutoff {potential.cutoff} A",
         f"{count:,} weights",
         f"{str(potential.dtype).removeprefix('torch.')}, energies summed in float64",
-        "errors below in eV/atom and eV/A",
+        "errors in eV/atom, eV/A, eV/A^3",
     ]
     return "   ".join([*parts, f"heads {', '.join(heads)}"] if len(heads) > 1 else parts)
