@@ -1,7 +1,5 @@
-"""What tests of compiled kernels share: the instruction sets at hand, relative errors, fresh interpreters, threads."""
+"""What tests of compiled kernels share: the instruction sets at hand, relative errors, threads."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -21,13 +19,6 @@ def distance(found: Tensor, expected: Tensor) -> float:
         return 0.0
     found, expected = found.detach(), expected.detach()
     return float((found - expected).abs().max() / expected.double().square().mean().sqrt().clamp_min(1e-300))
-
-
-def in_a_fresh_interpreter(code: str) -> str:
-    """Run code without the import hooks of the tests, which compilers cannot look through."""
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
-    assert run.returncode == 0, run.stderr[-2000:]
-    return run.stdout
 
 
 def on_eight_threads(call: Callable[[], Tensor]) -> list[Tensor]:

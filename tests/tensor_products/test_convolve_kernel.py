@@ -1,6 +1,6 @@
 import pytest
 import torch
-from compiled import HERE, distance, in_a_fresh_interpreter, needs_kernels, on_eight_threads, with_threads
+from compiled import HERE, distance, needs_kernels, on_eight_threads, with_threads
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
@@ -165,27 +165,6 @@ def test_no_message_is_ever_stored():
             call(convolution, given, *edges).sum().backward()
         largest[kernels] = watch.count
     assert largest[HERE[0]] <= inputs < messages <= largest[None]
-
-
-def test_compile_and_export_see_one_operator():
-    out = in_a_fresh_interpreter("""
-import torch
-from intertwine.tensor_products.clebsch_gordan import ClebschGordan
-from intertwine.tensor_products.convolution import Convolution
-product = ClebschGordan("0e+1o+2e", "0e+1o", weights="external")
-module = Convolution(product)
-x, y, w = torch.randn(5, 9, 8, requires_grad=True), torch.randn(12, 4, 1), torch.randn(12, product.weight_count, 8)
-edges = torch.randint(0, 5, (12,)), torch.randint(0, 5, (12,))
-expected = module(x, y, w, *edges)
-slope, = torch.autograd.grad(expected.square().sum(), x)
-compiled = torch.compile(module, fullgraph=True, backend="aot_eager")(x, y, w, *edges)
-assert torch.allclose(compiled, expected, atol=1e-5)
-assert torch.allclose(torch.autograd.grad(compiled.square().sum(), x)[0], slope, atol=1e-3)
-exported = torch.export.export(module, (x.detach(), y, w, *edges))
-assert torch.allclose(exported.module()(x, y, w, *edges), expected, atol=1e-5)
-print([str(node.target) for node in exported.graph.nodes])
-""")
-    assert "intertwine.convolve.default" in out
 
 
 @pytest.mark.parametrize("isa", HERE)
