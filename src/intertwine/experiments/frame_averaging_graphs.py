@@ -284,8 +284,8 @@ def findings(runs: Sequence[Separated]) -> list[Finding]:
         Finding(
             "a frame average classifies the pairs, where message passing does not rise above chance",
             together([stays_below(-CERTAIN, [-each for each in best]), stays_below(CHANCE, blind)]),
-            f"the better of two averages {span([100 * each for each in best], '.1f')} %; {MESSAGES} "
-            f"{span([100 * each for each in blind], '.1f')} %; judged by {100 * CERTAIN:g} and {100 * CHANCE:g}.",
+            f"right, in %: the better of two averages {span([100 * each for each in best], '.1f')}; {MESSAGES} "
+            f"{span([100 * each for each in blind], '.1f')}; judged by {100 * CERTAIN:g} and {100 * CHANCE:g}.",
         ),
         Finding(
             "no pair of graphs is left that a frame average does not tell apart",
