@@ -314,3 +314,20 @@ def test_an_mlp_on_sorted_graphs_does_not_see_the_order_of_nodes():
     framed = FrameAverage(net, SortFrame(), [both], (None, rows))
     assert equivariance_error(framed, [graphs], [both], (None, rows), nodes, samples=3) < 1e-12
     assert equivariance_error(net, [graphs], [both], (None, rows), nodes, samples=3) > 0.1
+
+
+def test_a_mask_moves_with_the_nodes():
+    nodes = Permutation(4)
+    rows = PermutationMatrix(nodes)
+
+    class Masked(nn.Module):
+        def forward(self, adjacency, mask):
+            return (torch.arange(1.0, 5.0).double() * mask * adjacency.sum(-1)).sum(-1, keepdim=True)
+
+    framed = FrameAverage(Masked(), SortFrame(), [BothAxes(rows)], None)
+    graph = torch.tensor([[0.0, 1, 1, 0], [1, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]]).double()
+    real = torch.tensor([True, True, True, False])
+    order = torch.tensor([3, 1, 0, 2])
+    plain, moved = framed(graph, mask=real), framed(graph[order][:, order], mask=real[order])
+    assert torch.allclose(plain, moved, atol=1e-12) and plain.abs() > 1
+    assert not torch.allclose(Masked()(graph, real), Masked()(graph[order][:, order], real[order]))

@@ -110,3 +110,19 @@ def test_weights_that_do_not_fit_are_refused_by_name(change, words):
             load()
         assert all(word in str(caught.value) for word in ["model.safetensors", *words])
         assert "\n" not in str(caught.value)
+
+
+def test_weights_whose_saved_names_are_not_those_of_the_modules_are_averaged():
+    from intertwine.groups.actions import Points
+    from intertwine.groups.euclidean import E
+    from intertwine.groups.frames.pca import PCAFrame
+    from intertwine.nn.frame_average import FrameAverage
+
+    model = FrameAverage(nn.Linear(3, 3), PCAFrame("E"), [Points(E(3))], None)
+    average = ExponentialAverage(model, 0.5)
+    with torch.no_grad():
+        model.net.weight.add_(1.0)
+    average.update()
+    with average.swapped_in():
+        assert torch.equal(model.net.weight, average.average["weight"])
+    assert not torch.equal(model.net.weight, average.average["weight"])

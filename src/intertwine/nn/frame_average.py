@@ -9,11 +9,13 @@ import torch
 from jaxtyping import Bool, Shaped
 from torch import Tensor, nn
 
+from intertwine.groups.finite import Permutation
 from intertwine.groups.frames.canonical import canonical
 from intertwine.groups.frames.frame import Frame, FrameError, full_precision
 from intertwine.groups.frames.mds import MDSFrame
 from intertwine.groups.frames.pca import PCAFrame
 from intertwine.groups.frames.weighted import WeightedFrame
+from intertwine.groups.permuting import PermutationMatrix
 from intertwine.groups.representation import Action, Representation
 from intertwine.nn.learned_frame import LearnedFrame
 
@@ -104,6 +106,7 @@ class FrameAverage(nn.Module):
         self.source = next(place for place, rep in enumerate(self.in_reps) if rep) if source is None else source
         if not 0 <= self.source < len(self.in_reps) or self.in_reps[self.source] is None:
             raise FrameError(f"FrameAverage: expected a source among inputs with a representation, came {source}.")
+        self.on_points = PermutationMatrix(self.group) if isinstance(self.group, Permutation) else None
         self.on_dim = isinstance(self.in_reps[self.source], Representation)
         if not isinstance(frame, nn.Module):
             self.register_state_dict_post_hook(_as_the_bare_net)
@@ -116,7 +119,7 @@ class FrameAverage(nn.Module):
         with full_precision(g):
             back = self.group.inverse(g)
         folded = [_fold(rep, back, x, weights) for rep, x in zip(self.in_reps, inputs)]
-        options = {} if mask is None else {"mask": _fold(None, back, mask, weights)}
+        options = {} if mask is None else {"mask": _fold(self.on_points, back, mask, weights)}
         result = self.net(*folded, **options)
         outputs = result if isinstance(result, tuple) else (result,)
         if len(outputs) != len(self.out_reps) or isinstance(result, tuple) != self.several:

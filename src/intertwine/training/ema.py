@@ -29,10 +29,14 @@ class ExponentialAverage:
         self.equal = False
         self.updates = 0
         self.average = snapshot(model)
-        # Modules and leaf names, not tensors: a module may assign a new tensor to its buffer at any step.
-        self._owners = {
-            name: (model.get_submodule(name.rpartition(".")[0]), name.rpartition(".")[2]) for name in weights(model)
+        # Modules and leaf names, not tensors: a module may assign a new tensor to its buffer at any step. Found by
+        # identity, since a state_dict may call its tensors otherwise than the modules do.
+        held = {
+            id(tensor): (module, leaf)
+            for module in model.modules()
+            for leaf, tensor in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False))
         }
+        self._owners = {name: held[id(tensor)] for name, tensor in weights(model).items()}
         self._averaged = [
             name
             for name, tensor in self.average.items()
