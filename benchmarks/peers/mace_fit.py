@@ -27,9 +27,9 @@ def main():
     steps = [row["time"] for row in rows if row.get("mode") == "opt"][1:]
     batches = -(-task["frames"]["train"] // task["batch_size"])
     epoch = statistics.median(steps) * batches * 1.05  # what lies between the steps
-    epochs = max(4, int(task["seconds"] / epoch))  # the time of the trial run is not counted against MACE
+    epochs = max(2, int(task["seconds"] / epoch))  # the time of the trial run is not counted against MACE
     begun = time.perf_counter()
-    run(task, out / "run", epochs=epochs, limit=1.5 * task["seconds"])
+    run(task, out / "run", epochs=epochs, limit=3.0 * task["seconds"])
     spent = time.perf_counter() - begun
     models = sorted((out / "run").glob("*.model"), key=lambda path: ("stagetwo" in path.name, path.stat().st_mtime))
     models = [path for path in models if "compiled" not in path.name]
