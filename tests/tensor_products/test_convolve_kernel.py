@@ -141,6 +141,21 @@ def test_bits_do_not_depend_on_threads():
     assert all(torch.equal(alone, each) for each in on_eight_threads(everything))
 
 
+def test_bits_do_not_depend_on_threads_where_gradients_are_added_up_part_by_part():
+    product = ClebschGordan("0e+1o+2e", "0e+1o", weights="external")
+    inputs = draw(product, 40, 1200, 256)  # 18 kB an edge: three parts of 8 MB, each with edges of every sender
+    convolution = Convolution(product)
+
+    def first():
+        (x, y, w), *edges = inputs
+        x, y = x.requires_grad_(), y.requires_grad_()
+        found = torch.autograd.grad(convolution(x, y, w, *edges).square().sum(), (x, y))
+        return torch.cat([each.flatten() for each in found])
+
+    alone = with_threads(1, first)
+    assert torch.equal(alone, with_threads(2, first)) and torch.equal(alone, with_threads(3, first))
+
+
 class Largest(torch.utils._python_dispatch.TorchDispatchMode):
     """The most numbers in one result."""
 

@@ -164,7 +164,7 @@ class Run:
         counts = global_counts(means)
         parts = contributions(means, counts)
         loss = weighted_sum(means, parts)
-        loss.backward()
+        loss.backward(inputs=state.parameters)  # and not by positions, whose gradients nobody reads
         numbers = torch.stack([part.detach().to(torch.float64) for part in [loss, *parts]]).tolist()
         *values, asked, due, late = sum_gradients(state.parameters, numbers + [float(flag) for flag in self._flags()])
         found = dict(zip(["loss", *means], values))

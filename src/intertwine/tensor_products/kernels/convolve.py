@@ -174,22 +174,16 @@ def _pass(
     structure: Tensor,
     coefficients: Tensor,
 ) -> None:
-    """A pass over the edges, and for several threads the sum by sender that one thread does on the way."""
-    x, gx = given[0], found[0]
+    """A pass over the edges, and the sum by sender."""
+    x, w = given[0], given[2]
     assert x is not None
-    nodes, dim1, channels = x.shape
-    order, edges = edge_order(senders, receivers, nodes), len(senders)
+    order = edge_order(senders, receivers, x.shape[0])
     if not given[3].numel():  # type: ignore[union-attr]
         return
-    several = gx is not None and torch.get_num_threads() > 1
-    by_edge = empty(x, edges, dim1, channels) if several else None
-    sizes = _sizes(nodes, edges, channels, 0 if given[2] is None else len(given[2]))
+    sizes = _sizes(x.shape[0], len(senders), x.shape[2], 0 if w is None else len(w))
     graph = (senders, order.first, order.order, pair)
-    pointers = [address(each) for each in (*graph, *given, *found, by_edge)]
+    pointers = [address(each) for each in (*graph, *given, *found, order.sender_first, order.places)]
     _call(name, x, structure, coefficients, sizes, *pointers)
-    if by_edge is not None:
-        places = (address(order.sender_first), address(order.places), _sizes(nodes, dim1 * channels))
-        kernel("gather_edges", x.dtype)(address(by_edge), *places, address(gx), torch.get_num_threads())
 
 
 def _call(name: str, x: Tensor, structure: Tensor, coefficients: Tensor, *arguments: Any) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from intertwine.tensor_products.hermite import Span, hermite
 from intertwine.tensor_products.kernels.blocks import empty
-from intertwine.tensor_products.kernels.convolve import EdgeOrder, convolve, edge_order
+from intertwine.tensor_products.kernels.convolve import convolve, edge_order
 from intertwine.tensor_products.kernels.library import address, kernel
 from intertwine.tensor_products.kernels.operator import Operator
 
@@ -78,16 +78,8 @@ def _run_backward(
     """Gradients of <gz, z> by x, y and r."""
     gx, gy, gr = torch.zeros_like(x), torch.zeros_like(y), torch.zeros_like(r)
     if gz.numel():
-        several = torch.get_num_threads() > 1
-        by_edge = empty(x, len(senders), *x.shape[1:]) if several else None
-        given, found = (x, y, r, table, gz), (gx, gy, gr, by_edge)
-        order = _call(
-            "convolve_radial_backward", given, (start, step), found, senders, receivers, structure, coefficients
-        )
-        if by_edge is not None:
-            sizes = (ctypes.c_int64 * 2)(x.shape[0], x.shape[1] * x.shape[2])
-            places = (address(order.sender_first), address(order.places), sizes)
-            kernel("gather_edges", x.dtype)(address(by_edge), *places, address(gx), torch.get_num_threads())
+        given, found = (x, y, r, table, gz), (gx, gy, gr)
+        _call("convolve_radial_backward", given, (start, step), found, senders, receivers, structure, coefficients)
     return gx, gy, gr
 
 
@@ -95,12 +87,12 @@ def _call(
     name: str,
     given: tuple[Tensor, ...],
     span: tuple[float, float],
-    found: tuple[Tensor | None, ...],
+    found: tuple[Tensor, ...],
     senders: Tensor,
     receivers: Tensor,
     structure: Tensor,
     coefficients: Tensor,
-) -> EdgeOrder:
+) -> None:
     given = tuple(each.contiguous() for each in given)
     (nodes, _, channels), points = given[0].shape, len(given[3])
     senders, receivers = senders.long().contiguous(), receivers.long().contiguous()
@@ -108,11 +100,17 @@ def _call(
     sizes = (ctypes.c_int64 * 4)(nodes, len(senders), channels, points)
     graph = [address(each) for each in (senders, order.first, order.order)]
     read, written = [address(each) for each in given], [address(each) for each in found]
+    written += [address(each) for each in (order.sender_first, order.places)] if len(found) > 1 else []
     tables = (address(structure), address(coefficients), sizes)
     kernel(name, given[0].dtype)(
-        *tables, *graph, *read[:4], (ctypes.c_double * 2)(*span), *read[4:], *written, torch.get_num_threads()
+        *tables,
+        *graph,
+        *read[:4],
+        (ctypes.c_double * 2)(*span),
+        *read[4:],
+        *written,
+        torch.get_num_threads(),
     )
-    return order
 
 
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:

@@ -1,21 +1,25 @@
 // Gradients of sums of messages, first and second, in one pass over the edges; O(3) acts on the rows, channels are lanes.
 //
 // The result is linear in x, filter, weights and its own gradient, each: the second pass is the first in dual numbers.
-// Gradients by x are kept edge by edge, dim1 rows each, and added up by sender afterwards, in the order of the edges;
-// on one thread they are added at once, in the same order. Gradients by weights of a pair come from two edges: the first
-// to arrive stores, the second adds, and which one that is makes no difference to a sum of two.
+// Gradients by x are kept edge by edge, dim1 rows each, for some thousand edges at a time that stay in the cache, and
+// then added up by sender, in the order of the edges; on one thread they are added at once, in the same order. Gradients
+// by weights of a pair come from two edges: the first to arrive stores, the second adds, and which one that is makes no
+// difference to a sum of two.
 #include "edges.h"
 #include "radial.h"
 
 namespace INTERTWINE_ISA {
 
 // What the backward passes are given and what they find; tangents (h..) and the gradient by gz for the second only.
-// `by_edge` holds gradients by x edge by edge where several threads work; one thread adds to gx at once.
 template <class T>
 struct Pass {
   const T *x, *filter, *w, *gz, *hx, *hfilter, *hw;
-  T *gx, *gfilter, *gw, *dz, *by_edge;
+  T *gx, *gfilter, *gw, *dz;
   Radial<T> radial;
+};
+// Positions in `Graph::order`, ascending, of the edges that start at node n: places[first[n]] to places[first[n + 1] - 1].
+struct Senders {
+  const int64_t *first, *places;
 };
 
 // The terms of M sorted by the component of the filter that they hold: how gradients of M flow back to the filter.
@@ -178,10 +182,12 @@ class Turns {
   uint8_t *state_;
 };
 
+// The edges of the receivers begin .. end. Where there is `by_edge`, gradients by x go there, edge by edge.
 template <class T, bool TWICE>
-void backward(const Couplings<T> &c, const Graph &g, const Pass<T> &in, int threads) {
-  const Tasks tasks(g);
-  const int64_t C = g.channels;
+void backward(const Couplings<T> &c, const Graph &g, const Pass<T> &in, int64_t begin, int64_t end, Turns &turns,
+              T *by_edge, int threads) {
+  const Tasks tasks(g, begin, end);
+  const int64_t C = g.channels, first_place = g.first[begin];
   int64_t tallest = 1;
   bool shared = false;  // weights that several paths add to are read again
   for (int64_t i = 0; i < c.paths; ++i) {
@@ -191,13 +197,12 @@ void backward(const Couplings<T> &c, const Graph &g, const Pass<T> &in, int thre
   const bool paired = g.pair && in.gw;
   const bool far_gw = !shared && !(paired && threads > 1) && is_far<T>(g.edges * c.weights * C);
   const int64_t blocks = (C + lanes<T> - 1) / lanes<T>;
-  Turns turns(paired ? g.pairs * blocks : 0, threads > 1);
-  const bool far_gx = is_far<T>(g.edges * c.dim1 * C), far_z = is_far<T>(g.nodes * c.dim3 * C);
+  const bool far_z = is_far<T>(g.nodes * c.dim3 * C);
   parallel_for(
       tasks.count, threads, [&] { return Workspace<T>(c, tallest); },
       [&](Workspace<T> &s, int64_t task) {
-        const int64_t from = task * tasks.nodes_each;
-        const int64_t to = from + tasks.nodes_each < g.nodes ? from + tasks.nodes_each : g.nodes;
+        const int64_t from = begin + task * tasks.nodes_each;
+        const int64_t to = from + tasks.nodes_each < end ? from + tasks.nodes_each : end;
         channel_blocks<T>(C, [&](int64_t c0, int64_t count, auto width) {
           constexpr int V = decltype(width)::value;
           int64_t node = from, at = g.first[from];
@@ -264,8 +269,8 @@ void backward(const Couplings<T> &c, const Graph &g, const Pass<T> &in, int thre
                 if (paired) turns.leave(turn);
                 if (in.radial.glength) in.radial.glength[edge] = sum<T>(glength) + (c0 ? in.radial.glength[edge] : T(0));
                 if (in.gfilter) to_filter(c, s, in.gfilter + edge * c.dim2, c0 > 0);
-                if (in.by_edge) {
-                  put<T, V>(far_gx, in.by_edge + place * c.dim1 * C + c0, c.dim1, C, count, s.gx.at(0));
+                if (by_edge) {
+                  put<T, V>(by_edge + (place - first_place) * c.dim1 * C + c0, c.dim1, C, count, s.gx.at(0));
                 } else if (in.gx) {
                   vec<T> *before = s.x.at(0);
                   fetch<T, V>(in.gx + row, c.dim1, C, count, before);
@@ -276,26 +281,62 @@ void backward(const Couplings<T> &c, const Graph &g, const Pass<T> &in, int thre
           while (node < to) close(), open();
         });
       });
-  const int64_t row = c.weights * C;
-  for (int64_t pair = 0; paired && pair < g.pairs; ++pair)  // weights that no edge has read
-    if (!turns.taken(pair * blocks)) memset(in.gw + pair * row, 0, size_t(row) * sizeof(T));
 }
 
-// gx[node] = the sum over edges that start at a node, places in the order in which one thread would have added them.
+// gx[node] += the edges that start at a node with places from `begin` to `end`, in the order in which one thread would
+// have added them. next[node] is the first of its places that is still to come.
 template <class T>
-void gather(const T *by_edge, const int64_t *first, const int64_t *places, int64_t nodes, int64_t size, T *gx,
-            int threads) {
+void gather(const T *by_edge, const Senders &senders, int64_t begin, int64_t end, int64_t nodes, int64_t size, T *gx,
+            int64_t *next, int threads) {
+  constexpr int64_t NODES = 64;
   parallel_for(
-      nodes, threads, [] { return 0; },
-      [&](int &, int64_t node) {
-        T *to = gx + node * size;
-        for (int64_t k = first[node]; k < first[node + 1]; ++k) {
-          const T *from = by_edge + places[k] * size;
-          int64_t i = 0;
-          for (; i + lanes<T> <= size; i += lanes<T>) store(to + i, load(to + i) + load(from + i));
-          for (; i < size; ++i) to[i] += from[i];
+      (nodes + NODES - 1) / NODES, threads, [] { return 0; },
+      [&](int &, int64_t task) {
+        const int64_t last = task * NODES + NODES < nodes ? task * NODES + NODES : nodes;
+        for (int64_t node = task * NODES; node < last; ++node) {
+          T *to = gx + node * size;
+          int64_t k = next[node];
+          for (; k < senders.first[node + 1] && senders.places[k] < end; ++k) {
+            const T *from = by_edge + (senders.places[k] - begin) * size;
+            int64_t i = 0;
+            for (; i + lanes<T> <= size; i += lanes<T>) store(to + i, load(to + i) + load(from + i));
+            for (; i < size; ++i) to[i] += from[i];
+          }
+          next[node] = k;
         }
       });
+}
+
+// Of gradients by x, edge by edge, before they are added up: what a shared cache has room for.
+constexpr int64_t BY_EDGE_BYTES = 8 << 20;
+
+// All edges: on one thread, or without gradients by x, in one go; else so many receivers at a time as there is room for.
+template <class T, bool TWICE>
+void backward(const Couplings<T> &c, const Graph &g, const Senders &senders, const Pass<T> &in, int threads) {
+  const bool paired = g.pair && in.gw;
+  const int64_t blocks = (g.channels + lanes<T> - 1) / lanes<T>, row = c.weights * g.channels;
+  Turns turns(paired ? g.pairs * blocks : 0, threads > 1);
+  if (threads > 1 && in.gx) {
+    const int64_t size = c.dim1 * g.channels, wanted = BY_EDGE_BYTES / int64_t(size * sizeof(T)) + 1;
+    int64_t room = g.edges < wanted ? g.edges : wanted;
+    for (int64_t node = 0; node < g.nodes; ++node)
+      if (g.first[node + 1] - g.first[node] > room) room = g.first[node + 1] - g.first[node];
+    Scratch<T> by_edge((room * size + lanes<T> - 1) / lanes<T>);
+    T *at = reinterpret_cast<T *>(by_edge.at(0));
+    int64_t *next = static_cast<int64_t *>(malloc((g.nodes + 1) * sizeof(int64_t)));
+    if (!next) abort();
+    memcpy(next, senders.first, (g.nodes + 1) * sizeof(int64_t));
+    for (int64_t begin = 0, end; begin < g.nodes; begin = end) {
+      for (end = begin + 1; end < g.nodes && g.first[end + 1] - g.first[begin] <= room;) ++end;
+      backward<T, TWICE>(c, g, in, begin, end, turns, at, threads);
+      gather<T>(at, senders, g.first[begin], g.first[end], g.nodes, size, in.gx, next, threads);
+    }
+    free(next);
+  } else {
+    backward<T, TWICE>(c, g, in, 0, g.nodes, turns, nullptr, threads);
+  }
+  for (int64_t pair = 0; paired && pair < g.pairs; ++pair)  // weights that no edge has read
+    if (!turns.taken(pair * blocks)) memset(in.gw + pair * row, 0, size_t(row) * sizeof(T));
 }
 
 }  // namespace INTERTWINE_ISA
@@ -304,36 +345,33 @@ void gather(const T *by_edge, const int64_t *first, const int64_t *places, int64
   INTERTWINE_EXPORT(convolve_radial_backward, type)(                                                                   \
       const int32_t *structure, const T *coef, const int64_t *sizes, const int64_t *senders, const int64_t *first,     \
       const int64_t *order, const T *x, const T *filter, const T *length, const T *table, const double *range,         \
-      const T *gz, T *gx, T *gfilter, T *glength, T *by_edge, int threads) {                                           \
+      const T *gz, T *gx, T *gfilter, T *glength, const int64_t *sender_first, const int64_t *places, int threads) {   \
     using namespace INTERTWINE_ISA;                                                                                    \
     const Graph graph{sizes[0], sizes[1], sizes[2], 0, senders, first, order, nullptr};                                \
     const Radial<T> radial{table, length, sizes[3], T(range[0]), T(range[1]), glength};                                \
     const Pass<T> pass{x,  filter,  nullptr, gz,      nullptr, nullptr, nullptr,                                       \
-                       gx, gfilter, nullptr, nullptr, by_edge, radial};                                                \
-    backward<T, false>(Couplings<T>(structure, coef), graph, pass, threads);                                           \
+                       gx, gfilter, nullptr, nullptr, radial};                                                         \
+    backward<T, false>(Couplings<T>(structure, coef), graph, {sender_first, places}, pass, threads);                   \
   }                                                                                                                    \
   INTERTWINE_EXPORT(convolve_backward, type)(const int32_t *structure, const T *coef, const int64_t *sizes,            \
                                              const int64_t *senders, const int64_t *first, const int64_t *order,       \
                                              const int64_t *pair, const T *x, const T *filter, const T *w,             \
-                                             const T *gz, T *gx, T *gfilter, T *gw, T *by_edge, int threads) {         \
+                                             const T *gz, T *gx, T *gfilter, T *gw, const int64_t *sender_first,       \
+                                             const int64_t *places, int threads) {                                     \
     using namespace INTERTWINE_ISA;                                                                                    \
     const Graph graph{sizes[0], sizes[1], sizes[2], sizes[3], senders, first, order, pair};                            \
-    const Pass<T> pass{x, filter, w, gz, nullptr, nullptr, nullptr, gx, gfilter, gw, nullptr, by_edge, {}};            \
-    backward<T, false>(Couplings<T>(structure, coef), graph, pass, threads);                                           \
+    const Pass<T> pass{x, filter, w, gz, nullptr, nullptr, nullptr, gx, gfilter, gw, nullptr, {}};                     \
+    backward<T, false>(Couplings<T>(structure, coef), graph, {sender_first, places}, pass, threads);                   \
   }                                                                                                                    \
   INTERTWINE_EXPORT(convolve_twice, type)(const int32_t *structure, const T *coef, const int64_t *sizes,               \
                                           const int64_t *senders, const int64_t *first, const int64_t *order,          \
                                           const int64_t *pair, const T *x, const T *filter, const T *w, const T *gz,   \
                                           const T *hx, const T *hfilter, const T *hw, T *dx, T *dfilter, T *dw, T *dz, \
-                                          T *by_edge, int threads) {                                                   \
+                                          const int64_t *sender_first, const int64_t *places, int threads) {           \
     using namespace INTERTWINE_ISA;                                                                                    \
     const Graph graph{sizes[0], sizes[1], sizes[2], sizes[3], senders, first, order, pair};                            \
-    const Pass<T> pass{x, filter, w, gz, hx, hfilter, hw, dx, dfilter, dw, dz, by_edge, {}};                           \
-    backward<T, true>(Couplings<T>(structure, coef), graph, pass, threads);                                            \
-  }                                                                                                                    \
-  INTERTWINE_EXPORT(gather_edges, type)(const T *by_edge, const int64_t *first, const int64_t *places,                 \
-                                        const int64_t *sizes, T *gx, int threads) {                                    \
-    INTERTWINE_ISA::gather<T>(by_edge, first, places, sizes[0], sizes[1], gx, threads);                                \
+    const Pass<T> pass{x, filter, w, gz, hx, hfilter, hw, dx, dfilter, dw, dz, {}};                                    \
+    backward<T, true>(Couplings<T>(structure, coef), graph, {sender_first, places}, pass, threads);                    \
   }
 INTERTWINE_CONVOLVE_BACKWARD(f32, float)
 INTERTWINE_CONVOLVE_BACKWARD(f64, double)

@@ -116,15 +116,16 @@ inline void channel_blocks(int64_t channels, const Body &body) {
     body(c, channels - c < lanes<T> ? channels - c : int64_t(lanes<T>), Number<1>());
 }
 
-// Tasks: runs of receivers with about this many edges.
+// Tasks: runs of receivers with about this many edges, out of all or of those from `begin` to `end`.
 constexpr int64_t EDGES_OF_TASK = 64;
 struct Tasks {
   int64_t count, nodes_each;
-  explicit Tasks(const Graph &g) {
-    const int64_t wanted = g.edges / EDGES_OF_TASK + 1;
-    nodes_each = (g.nodes + wanted - 1) / wanted;
+  explicit Tasks(const Graph &g) : Tasks(g, 0, g.nodes) {}
+  Tasks(const Graph &g, int64_t begin, int64_t end) {
+    const int64_t nodes = end - begin, wanted = (g.first[end] - g.first[begin]) / EDGES_OF_TASK + 1;
+    nodes_each = (nodes + wanted - 1) / wanted;
     if (nodes_each < 1) nodes_each = 1;
-    count = (g.nodes + nodes_each - 1) / nodes_each;
+    count = (nodes + nodes_each - 1) / nodes_each;
   }
 };
 
