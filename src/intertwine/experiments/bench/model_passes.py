@@ -36,7 +36,7 @@ def model_passes(
         optimizer.zero_grad(set_to_none=True)
         energy, forces = predict(True)
         loss = energy.square().mean() + 10 * forces.square().mean()
-        loss.backward()
+        loss.backward(inputs=weights)
         optimizer.step()
         return loss.detach()
 
