@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Literal, NamedTuple
+from typing import NamedTuple
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -52,7 +52,7 @@ class MessagePassing(nn.Module, ABC):
         True
     """
 
-    takes_pairs: ClassVar[Literal[True]] = True
+    takes_pairs: bool = True
 
     def __init__(
         self, *, species: Sequence[int], cutoff: float, channels: int, hidden: str, edge_degree: int, layers: int

@@ -10,7 +10,7 @@ from intertwine.nn.radial_table import RadialTable
 from intertwine.potentials.models.mace_torch import MACETorch
 from intertwine.potentials.models.mace_torch_radial import LengthNetwork
 from intertwine.potentials.models.pair_table import tabulate_pairs
-from intertwine.potentials.models.potential import Potential
+from intertwine.potentials.models.potential import PairedModel, Potential
 
 TOLERANCE = 1e-5
 """Of the weights, relative to their root mean square."""
@@ -52,6 +52,9 @@ def tabulate(potential: Potential, *, tolerance: float = TOLERANCE) -> Potential
             f"tabulate: expected a potential with radial networks of the distance alone (RadialMLP), came a model "
             f"of the kind {type(potential.model).__name__} without any. Use it as it is."
         )
+    for module in found.modules():
+        if isinstance(module, PairedModel):
+            module.takes_pairs = False  # a table answers for an edge sooner than its pair is found
     return found.eval()
 
 
