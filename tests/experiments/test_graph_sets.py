@@ -1,5 +1,4 @@
 import lzma
-from pathlib import Path
 
 import networkx
 import numpy as np
@@ -82,15 +81,3 @@ def test_broken_sets_are_told_in_one_line(tmp_path):
     with pytest.raises(GraphSetError, match="one size"):
         load_all(tmp_path)
     assert load_all(tmp_path, 2).shape == (2, 3, 3)
-
-
-SHARED = Path("/work/shared/data")
-
-
-@pytest.mark.skipif(not (SHARED / graph_sets.PAIRS).is_file(), reason="needs the EXP set")
-def test_pairs_of_exp_are_alike_to_messages():
-    pairs = load_pairs(SHARED, 4)
-    degrees = pairs.adjacency.sum(-1).sort(-1).values
-    assert torch.equal(degrees[::2], degrees[1::2]) and pairs.labels.reshape(-1, 2).sum(1).tolist() == [1] * 4
-    y = GIN(pairs.adjacency.shape[-1], 4).double()(pairs.adjacency.double())
-    assert torch.allclose(y[::2], y[1::2], atol=1e-12)

@@ -1,6 +1,5 @@
 from dataclasses import replace
 from itertools import permutations
-from pathlib import Path
 
 import pytest
 import torch
@@ -114,15 +113,3 @@ def test_a_folder_without_furniture_is_told_in_one_line_before_anything_is_train
     (tmp_path / shape_sets.FURNITURE).write_bytes(b"nothing")
     with pytest.raises(MeshError, match="READMEs"):
         shape_sets.load_shapes(tmp_path, 8, 8, 8)
-
-
-SHARED = Path("/work/shared/data")
-
-
-@pytest.mark.skipif(not (SHARED / shape_sets.FURNITURE).is_file(), reason="needs the furniture set")
-def test_furniture_and_people_are_classes_with_unseen_test_models():
-    train, test = shape_sets.load_shapes(SHARED, 16, 16, 32)
-    assert train.classes == test.classes and "chair" in train.classes and "person" in train.classes
-    tall = train.points[train.labels == train.classes.index("person")].var(1)
-    assert torch.all(tall[:, 2] > tall[:, 1])  # upright along z, facing y
-    assert torch.allclose(train.points.square().sum(-1).mean(1), torch.ones(16), atol=1e-4)
