@@ -107,6 +107,11 @@ def test_bad_input_is_one_line_and_code_3(case, workplace, tmp_path, monkeypatch
     refused(call(*(word.replace("{}", str(workplace)) for word in words)), expected)
 
 
+def test_reproduce_without_a_paper_lists_all_with_their_budgets():
+    listed = call("reproduce").output
+    assert all(f"{name}: " in listed for name in ("gaunt", "apen", "facet")) and "small 4 minutes" in listed
+
+
 def test_every_damage_to_a_potential_is_one_line_and_code_3(workplace, tmp_path):
     cases = damaged_copies(workplace / "run" / "potential", tmp_path, bits=8, cuts=3)
     count = 0

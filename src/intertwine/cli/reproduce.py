@@ -9,7 +9,10 @@ from intertwine.cli.options import Quiet, Seed
 
 
 def reproduce(
-    name: Annotated[str, typer.Argument(metavar="PAPER", help="Which experiment, for example gaunt.")],
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="PAPER", help="Which experiment; none: a list of all."),
+    ] = None,
     budget: Annotated[str, typer.Option(help="How long it may take: smoke, small or full.")] = "smoke",
     data: Annotated[Path | None, typer.Option(help="Data to use instead of the shipped set.")] = None,
     out: Annotated[Path | None, typer.Option(help="Output folder; runs/PAPER if not given.")] = None,
@@ -18,9 +21,13 @@ def reproduce(
 ) -> None:
     """Repeat the experiment of a paper and print its number beside ours."""
     from intertwine.cli.bar import bar
-    from intertwine.experiments.catalog import find
+    from intertwine.experiments.catalog import EXPERIMENTS, find
     from intertwine.experiments.page import show
 
+    if name is None:
+        for known in EXPERIMENTS:
+            typer.echo(known.summary())
+        return
     experiment = find(name)
     typer.echo(experiment.opening(budget, data))
     with bar(quiet=quiet) as stage:

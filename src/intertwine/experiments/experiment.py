@@ -71,6 +71,18 @@ class Experiment:
             raise ExperimentError(f"{self.name}: there is no budget {name!r}; choose {', '.join(self.budgets)}.")
         return self.budgets[name]
 
+    def summary(self) -> str:
+        """Two lines for a list: name and title, then the budgets with the time that each takes.
+
+        Example:
+            >>> from intertwine.experiments.catalog import find
+            >>> print(find("price-of-freedom").summary())
+            price-of-freedom: The price of freedom: expressivity against speed
+                smoke 0.5 minutes, small 4 minutes, full 20 minutes
+        """
+        budgets = [f"{name} {duration(budget.minutes)}" for name, budget in self.budgets.items()]
+        return f"{self.name}: {self.title}\n    {', '.join(budgets)}"
+
     def opening(self, budget: str, data: Path | str | None = None) -> str:
         """What to print before anything is computed: the data, then the budget.
 
