@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Bool, Shaped
+from jaxtyping import Bool, Int, Shaped
 from torch import Tensor, nn
 
 from intertwine.groups.finite import Permutation
@@ -17,6 +17,8 @@ from intertwine.groups.frames.pca import PCAFrame
 from intertwine.groups.frames.weighted import WeightedFrame
 from intertwine.groups.permuting import PermutationMatrix
 from intertwine.groups.representation import Action, Representation
+from intertwine.nn.aligned_action import act_aligned
+from intertwine.nn.flat_batch import FlatBatch
 from intertwine.nn.learned_frame import LearnedFrame
 
 FrameFunction = Callable[..., Frame]
@@ -52,6 +54,11 @@ class FrameAverage(nn.Module):
         generator: of the random elements; torch's own where left out.
 
     Shapes: every tensor input `[*batch, ...]` with the batch axes of the frame; numbers and None pass as they are.
+
+    Graphs in one row, as PyG has them: with `batch`, the graph of every node, each graph gets a frame of its own. The
+    net is called as `net(*inputs, batch=batch)`, once for each frame element. Inputs and outputs with a representation
+    have one row for each node or one for each graph; outputs without one, a row for each node or graph too; inputs
+    without one, such as `edge_index`, pass as they are.
 
     Raises:
         FrameError: representations of different groups, a frame of another group, inputs or outputs that do not fit.
@@ -112,29 +119,75 @@ class FrameAverage(nn.Module):
             self.register_state_dict_post_hook(_as_the_bare_net)
             self.register_load_state_dict_pre_hook(_from_the_bare_net)
 
-    def forward(self, *inputs: Any, mask: Bool[Tensor, "*batch point"] | None = None) -> Any:
-        """The average; with a mask, frame and net both get it."""
-        frame = self.frame_of(*inputs, mask=mask)
+    def forward(
+        self,
+        *inputs: Any,
+        mask: Bool[Tensor, "*batch point"] | None = None,
+        batch: Int[Tensor, "node"] | None = None,
+    ) -> Any:
+        """The average; with a mask, or a batch of graphs in one row, frame and net both get it."""
+        frame = self.frame_of(*inputs, mask=mask, batch=batch)
         g, weights = frame.members(self.group), frame.weights
         with full_precision(g):
             back = self.group.inverse(g)
-        folded = [_fold(rep, back, x, weights) for rep, x in zip(self.in_reps, inputs)]
-        options = {} if mask is None else {"mask": _fold(self.on_points, back, mask, weights)}
-        result = self.net(*folded, **options)
+        if batch is not None:
+            averages = self._over_rows(inputs, FlatBatch(batch), g, back, weights)
+        else:
+            folded = [_fold(rep, back, x, weights) for rep, x in zip(self.in_reps, inputs)]
+            options = {} if mask is None else {"mask": _fold(self.on_points, back, mask, weights)}
+            outputs = self._outputs(*folded, **options)
+            averages = tuple(_average(rep, g, y, weights) for rep, y in zip(self.out_reps, outputs))
+        return averages if self.several else averages[0]
+
+    def _outputs(self, *inputs: Any, **options: Tensor) -> tuple[Any, ...]:
+        """What the net returns, as many things as out_reps names."""
+        result = self.net(*inputs, **options)
         outputs = result if isinstance(result, tuple) else (result,)
         if len(outputs) != len(self.out_reps) or isinstance(result, tuple) != self.several:
             raise FrameError(
                 f"FrameAverage: out_reps names {'a tuple of ' * self.several}{len(self.out_reps)}, the net returned "
                 f"{'a tuple of ' * isinstance(result, tuple)}{len(outputs)}."
             )
-        averages = tuple(_average(rep, g, y, weights) for rep, y in zip(self.out_reps, outputs))
-        return averages if self.several else averages[0]
+        return outputs
 
-    def frame_of(self, *inputs: Any, mask: Bool[Tensor, "*batch point"] | None = None) -> Frame:
+    def _over_rows(
+        self, inputs: tuple[Any, ...], flat: FlatBatch, g: Tensor, back: Tensor, weights: Tensor
+    ) -> tuple[Tensor, ...]:
+        """The average of rows that are nodes or graphs; one call of the net for each element."""
+        parts = []
+        for k in range(weights.shape[-1]):
+            moved = [
+                x if rep is None else act_aligned(rep, back[flat.graph_of_rows(x), k], x, 1).to(x.dtype)
+                for rep, x in zip(self.in_reps, inputs)
+            ]
+            shares = []
+            for rep, y in zip(self.out_reps, self._outputs(*moved, batch=flat.batch)):
+                graph = flat.graph_of_rows(y)
+                each = act_aligned(rep, g[graph, k], y, 1)
+                shares.append((weights[graph, k].reshape(-1, *[1] * (y.dim() - 1)).to(each.dtype) * each).to(y.dtype))
+            parts.append(shares)
+        return tuple(sum(shares[1:], shares[0]) for shares in zip(*parts))
+
+    def frame_of(
+        self,
+        *inputs: Any,
+        mask: Bool[Tensor, "*batch point"] | None = None,
+        batch: Int[Tensor, "node"] | None = None,
+    ) -> Frame:
         """The elements that `forward` averages over, with the flags that tell where the result is not exact."""
         if len(inputs) != len(self.in_reps):
             raise FrameError(f"FrameAverage: in_reps names {len(self.in_reps)} inputs, came {len(inputs)}.")
         x = inputs[self.source].mT if self.on_dim else inputs[self.source]
+        if batch is not None:
+            if mask is not None or self.on_points is not None:
+                raise FrameError(
+                    "FrameAverage: expected batch without a mask and for a group that acts on coordinates, came "
+                    f"{'a mask too' if mask is not None else self.group}."
+                )
+            x, mask = FlatBatch(batch).padded(x)
+            if x.dim() > 3:  # several vectors a node: all of them are points of its graph
+                mask = mask.reshape(*mask.shape, *[1] * (x.dim() - 3)).expand(x.shape[:-1]).flatten(1)
+                x = x.flatten(1, -2)
         frame = self.frame(x, mask)
         if self.mode == "canonical":
             frame = canonical(frame, x, mask)
@@ -160,7 +213,7 @@ def _fold(rep: Action | None, g: Tensor, x: Any, weights: Tensor) -> Any:
             f"shape {tuple(x.shape)}."
         )
     spread = x.unsqueeze(len(batch)).expand(*weights.shape, *x.shape[len(batch) :])
-    return _act(rep, g, spread, weights.dim()).to(x.dtype).flatten(0, len(batch))
+    return act_aligned(rep, g, spread, weights.dim()).to(x.dtype).flatten(0, len(batch))
 
 
 def _average(rep: Action | None, g: Tensor, y: Any, weights: Tensor) -> Tensor:
@@ -172,25 +225,10 @@ def _average(rep: Action | None, g: Tensor, y: Any, weights: Tensor) -> Tensor:
             f"FrameAverage: expected every output of the net a floating tensor with {samples} samples in front "
             f"(inputs times frame elements), came {came}."
         )
-    each = _act(rep, g, y.unflatten(0, weights.shape), weights.dim())
+    each = act_aligned(rep, g, y.unflatten(0, weights.shape), weights.dim())
     with full_precision(y):
         weighted = weights.to(each.dtype).reshape(*weights.shape, *[1] * (y.dim() - 1)) * each
         return weighted.sum(weights.dim() - 1).to(y.dtype)
-
-
-def _act(rep: Action | None, g: Tensor, x: Tensor, leading: int) -> Tensor:
-    """act(g, x) with the axes of g and x aligned, at least in float32; features of one row may lack their row axis."""
-    if rep is None:
-        return x
-    bare = x.dim() == leading + 1
-    if bare:
-        x = x.unsqueeze(-1 if isinstance(rep, Representation) else -2)
-    if x.dim() < leading + 2:
-        raise FrameError(f"FrameAverage: expected features behind the batch axes, came shape {tuple(x.shape)}.")
-    g = g.reshape(*g.shape[:leading], *[1] * (x.dim() - leading - 2), *g.shape[leading:])
-    with full_precision(x):
-        moved = rep.act(g, x.to(torch.promote_types(x.dtype, torch.float32)))
-    return moved.squeeze(-1 if isinstance(rep, Representation) else -2) if bare else moved
 
 
 def _drawn(weights: Shaped[Tensor, "*batch frame"], generator: torch.Generator | None) -> Shaped[Tensor, "*batch"]:
