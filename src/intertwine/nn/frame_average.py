@@ -166,7 +166,7 @@ class FrameAverage(nn.Module):
                 each = act_aligned(rep, g[graph, k], y, 1)
                 shares.append((weights[graph, k].reshape(-1, *[1] * (y.dim() - 1)).to(each.dtype) * each).to(y.dtype))
             parts.append(shares)
-        return tuple(sum(shares[1:], shares[0]) for shares in zip(*parts))
+        return tuple(torch.stack(shares).sum(0) for shares in zip(*parts))
 
     def frame_of(
         self,
