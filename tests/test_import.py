@@ -54,7 +54,7 @@ SABOTAGE = {
 
 def run(folder: Path, what: str) -> subprocess.CompletedProcess:
     script = SCRIPT.replace("DO", what)
-    return subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, timeout=300)
+    return subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, timeout=600)
 
 
 def test_import_and_load_touch_nothing_global(tmp_path):

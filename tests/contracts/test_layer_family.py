@@ -47,5 +47,5 @@ def test_check_accepts_channel_mixing_written_by_hand():
 def test_products_and_layers_compile_and_export_whole():
     """In a process of its own: the shape checker of these tests wraps every function, and wrappers do not trace."""
     script = Path(__file__).with_name("trace_families.py")
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -13,7 +13,7 @@ from compiled import needs_kernels
 def traced() -> dict[str, list[str]]:
     """In a process of its own: the shape checker of these tests wraps every function, and wrappers do not trace."""
     script = Path(__file__).with_name("trace_products.py")
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -5,7 +5,6 @@ Structures of 2, 4 and 8 atoms, some without energy and some without forces, fiv
 
 import json
 import os
-import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 import torch
 from ase import Atoms
 from lennard_jones import argon
+from torch.distributed import TCPStore
 
 from intertwine.potentials.data.readers import from_atoms
 from intertwine.potentials.fitting.fit import new_potential, train_potential
@@ -55,9 +55,7 @@ def train(folder: Path, world: int, wrong: bool) -> None:
 
 def in_children(folder: Path, world: int, wrong: bool = False) -> dict[str, torch.Tensor]:
     """The weights that `world` processes end with."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    meeting = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # keeps its port from everybody else
     children = []
     for rank in range(world):
         child = os.fork()
@@ -67,8 +65,8 @@ def in_children(folder: Path, world: int, wrong: bool = False) -> dict[str, torc
                 if world > 1:
                     os.environ |= {
                         "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world), "GROUP_RANK": "0",
-                        "LOCAL_WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
-                        "TORCHELASTIC_RUN_ID": "test",
+                        "LOCAL_WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(meeting.port),
+                        "TORCHELASTIC_RUN_ID": "test", "TORCHELASTIC_USE_AGENT_STORE": "True",
                     }  # fmt: skip
                 train(folder, world, wrong)
                 code = 0
