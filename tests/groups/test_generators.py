@@ -9,7 +9,8 @@ from intertwine.groups.euclidean import SE, E, Translation, linear_part, pure_tr
 from intertwine.groups.finite import Cyclic, Permutation
 from intertwine.groups.generators import differential, generators
 from intertwine.groups.group import Group
-from intertwine.groups.linear import GL, SL, MatrixGroup, Scaling, Similarity
+from intertwine.groups.linear import GL, SL, Scaling, Similarity
+from intertwine.groups.matrix_group import LinearGroup
 from intertwine.groups.representation import Determinant, Representation, Restrict, Standard, Sum, Trivial
 from intertwine.groups.subgroup import FixedAxis, SubgroupError, Unit, restrict
 from intertwine.o3.representation import IrrepsRepresentation
@@ -86,11 +87,11 @@ def test_permutations_are_generated():
 
 
 def test_unknown_groups_and_foreign_subgroups_are_refused():
-    class Strange(MatrixGroup):
+    class Strange(LinearGroup):
         n = 2
 
-        def sample(self, *shape, generator=None, dtype=None, device=None):
-            return self.identity(dtype)
+        def draw(self, *shape, generator):
+            return self.identity(torch.float64)
 
     with pytest.raises(ValueError, match=r"generators: expected a group .*register"):
         generators(Strange())

@@ -8,11 +8,12 @@ from torch import Tensor
 
 from intertwine.groups.generators import Generators, generators
 from intertwine.groups.group import Group
+from intertwine.groups.matrix_group import MatrixGroup
 from intertwine.groups.representation import Standard, block_diagonal
 
 
 @dataclass(frozen=True)
-class DirectProduct(Group):
+class DirectProduct(MatrixGroup):
     """Pairs (g, h), stored as one block-diagonal matrix, with the homomorphisms `left` and `right` onto the factors.
 
     A representation of a factor becomes one of the pair by `Restrict`; products and sums of such mix the two.
@@ -36,29 +37,14 @@ class DirectProduct(Group):
             Standard(factor)
 
     @property
-    def element_shape(self) -> tuple[int, ...]:
-        """[side, side], the sum of the sides of the factors."""
-        side = self.first.element_shape[0] + self.second.element_shape[0]
-        return (side, side)
+    def side(self) -> int:
+        """The sum of the sides of the factors."""
+        return self.first.element_shape[0] + self.second.element_shape[0]
 
-    def identity(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Tensor:
-        """The unit matrix."""
-        return torch.eye(self.element_shape[0], dtype=dtype, device=device)
-
-    def sample(
-        self,
-        *shape: int,
-        generator: torch.Generator | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-    ) -> Tensor:
+    def draw(self, *shape: int, generator: torch.Generator | None) -> Tensor:
         """Independent elements of the factors."""
-        pair = [each.sample(*shape, generator=generator, dtype=dtype, device=device) for each in self._factors]
+        pair = [each.sample(*shape, generator=generator, dtype=torch.float64) for each in self._factors]
         return block_diagonal(pair)
-
-    def compose(self, g: Float[Tensor, "*#batch m m"], h: Float[Tensor, "*#batch m m"]) -> Float[Tensor, "*#batch m m"]:
-        """Matrix product."""
-        return g @ h
 
     def inverse(self, g: Float[Tensor, "*batch m m"]) -> Float[Tensor, "*batch m m"]:
         """The inverses of both."""

@@ -1,6 +1,8 @@
 """The groups that move points of space: E(n), SE(n) and Translation(n), with their parts; adds affine motions."""
 
+from abc import ABC
 from dataclasses import dataclass
+from typing import final
 
 import torch
 from jaxtyping import Float
@@ -8,10 +10,31 @@ from torch import Tensor
 
 from intertwine.groups.group import Group, check_size
 from intertwine.groups.haar import haar_orthogonal, haar_special_orthogonal, standard_normal
+from intertwine.groups.matrix_group import MatrixGroup
+
+
+class MotionGroup(MatrixGroup, ABC):
+    """Homogeneous matrices [n + 1, n + 1] with an orthogonal linear part."""
+
+    n: int
+
+    def __post_init__(self) -> None:
+        check_size(self, self.n)
+
+    @property
+    @final
+    def side(self) -> int:
+        """n + 1."""
+        return self.n + 1
+
+    @final
+    def inverse(self, g: Float[Tensor, "*batch m m"]) -> Float[Tensor, "*batch m m"]:
+        """[[Q^T, -Q^T t], [0, 1]]."""
+        return inverse_motion(g)
 
 
 @dataclass(frozen=True)
-class E(Group):
+class E(MotionGroup):
     """Rotations, reflections and shifts of n-dimensional space: homogeneous matrices [n + 1, n + 1].
 
         g = [[Q, t], [0, 1]],      x -> Q x + t
@@ -27,41 +50,14 @@ class E(Group):
     n: int
     spread: float = 1.0
 
-    def __post_init__(self) -> None:
-        check_size(self, self.n)
-
-    @property
-    def element_shape(self) -> tuple[int, ...]:
-        """[n + 1, n + 1]."""
-        return (self.n + 1, self.n + 1)
-
-    def identity(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Tensor:
-        """The unit matrix."""
-        return torch.eye(self.n + 1, dtype=dtype, device=device)
-
-    def sample(
-        self,
-        *shape: int,
-        generator: torch.Generator | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-    ) -> Tensor:
+    def draw(self, *shape: int, generator: torch.Generator | None) -> Tensor:
         """Uniform linear part, Gaussian shift."""
         linear = haar_orthogonal(self.n, *shape, generator=generator, dtype=torch.float64)
-        shift = self.spread * standard_normal(*shape, self.n, generator=generator)
-        return homogeneous(linear, shift).to(dtype=dtype or torch.get_default_dtype(), device=device)
-
-    def compose(self, g: Float[Tensor, "*#batch m m"], h: Float[Tensor, "*#batch m m"]) -> Float[Tensor, "*#batch m m"]:
-        """Matrix product."""
-        return g @ h
-
-    def inverse(self, g: Float[Tensor, "*batch m m"]) -> Float[Tensor, "*batch m m"]:
-        """[[Q^T, -Q^T t], [0, 1]]."""
-        return inverse_motion(g)
+        return homogeneous(linear, self.spread * standard_normal(*shape, self.n, generator=generator))
 
 
 @dataclass(frozen=True)
-class SE(Group):
+class SE(MotionGroup):
     """Rotations and shifts of n-dimensional space: homogeneous matrices as in `E`, with det Q = 1.
 
     Example:
@@ -72,37 +68,10 @@ class SE(Group):
     n: int
     spread: float = 1.0
 
-    def __post_init__(self) -> None:
-        check_size(self, self.n)
-
-    @property
-    def element_shape(self) -> tuple[int, ...]:
-        """[n + 1, n + 1]."""
-        return (self.n + 1, self.n + 1)
-
-    def identity(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Tensor:
-        """The unit matrix."""
-        return torch.eye(self.n + 1, dtype=dtype, device=device)
-
-    def sample(
-        self,
-        *shape: int,
-        generator: torch.Generator | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-    ) -> Tensor:
+    def draw(self, *shape: int, generator: torch.Generator | None) -> Tensor:
         """Uniform rotation, Gaussian shift."""
         linear = haar_special_orthogonal(self.n, *shape, generator=generator, dtype=torch.float64)
-        shift = self.spread * standard_normal(*shape, self.n, generator=generator)
-        return homogeneous(linear, shift).to(dtype=dtype or torch.get_default_dtype(), device=device)
-
-    def compose(self, g: Float[Tensor, "*#batch m m"], h: Float[Tensor, "*#batch m m"]) -> Float[Tensor, "*#batch m m"]:
-        """Matrix product."""
-        return g @ h
-
-    def inverse(self, g: Float[Tensor, "*batch m m"]) -> Float[Tensor, "*batch m m"]:
-        """[[Q^T, -Q^T t], [0, 1]]."""
-        return inverse_motion(g)
+        return homogeneous(linear, self.spread * standard_normal(*shape, self.n, generator=generator))
 
 
 @dataclass(frozen=True)

@@ -1,55 +1,17 @@
 """Groups of invertible matrices that act on the `dim` axis and are not compact; adds GL, SL, Scaling, Similarity."""
 
-from abc import ABC
 from dataclasses import dataclass
-from typing import final
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from intertwine.groups.generators import Generators, generators, none_of, reflection, skew_basis
-from intertwine.groups.group import Group, check_size
 from intertwine.groups.haar import haar_orthogonal, standard_normal
-
-
-class MatrixGroup(Group, ABC):
-    """Matrices [side, side] under the matrix product; adds what all such groups share.
-
-    Example:
-        >>> group: MatrixGroup = Scaling(3)
-        >>> group.inverse(2 * group.identity())
-        tensor([[0.5000, 0.0000, 0.0000],
-                [0.0000, 0.5000, 0.0000],
-                [0.0000, 0.0000, 0.5000]])
-    """
-
-    n: int
-
-    @property
-    @final
-    def element_shape(self) -> tuple[int, ...]:
-        """[n, n]."""
-        return (self.n, self.n)
-
-    @final
-    def identity(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Tensor:
-        """The unit matrix."""
-        return torch.eye(self.n, dtype=dtype, device=device)
-
-    @final
-    def compose(self, g: Float[Tensor, "*#batch n n"], h: Float[Tensor, "*#batch n n"]) -> Float[Tensor, "*#batch n n"]:
-        """Matrix product."""
-        return g @ h
-
-    @final
-    def inverse(self, g: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
-        """Matrix inverse."""
-        return torch.linalg.inv(g)
+from intertwine.groups.matrix_group import LinearGroup
 
 
 @dataclass(frozen=True)
-class GL(MatrixGroup):
+class GL(LinearGroup):
     """All invertible matrices, of either sign of the determinant.
 
     Not compact: `sample` draws exp(X) with X Gaussian of standard deviation `spread`, times a reflection or not.
@@ -62,26 +24,17 @@ class GL(MatrixGroup):
     n: int
     spread: float = 0.5
 
-    def __post_init__(self) -> None:
-        check_size(self, self.n)
-
-    def sample(
-        self,
-        *shape: int,
-        generator: torch.Generator | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-    ) -> Tensor:
+    def draw(self, *shape: int, generator: torch.Generator | None) -> Tensor:
         """Exponentials of Gaussian matrices, half of them reflected."""
         tangent = self.spread * standard_normal(*shape, self.n, self.n, generator=generator)
         flip = standard_normal(*shape, 1, 1, generator=generator) < 0
         element = torch.linalg.matrix_exp(tangent)
         element = torch.where(flip, element @ reflection(self.n).to(element), element)
-        return element.to(dtype=dtype or torch.get_default_dtype(), device=device)
+        return element
 
 
 @dataclass(frozen=True)
-class SL(MatrixGroup):
+class SL(LinearGroup):
     """Matrices of determinant one: they keep volume and orientation.
 
     Not compact: `sample` draws exp(X) with X Gaussian of standard deviation `spread` and without trace.
@@ -94,25 +47,16 @@ class SL(MatrixGroup):
     n: int
     spread: float = 0.5
 
-    def __post_init__(self) -> None:
-        check_size(self, self.n)
-
-    def sample(
-        self,
-        *shape: int,
-        generator: torch.Generator | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-    ) -> Tensor:
+    def draw(self, *shape: int, generator: torch.Generator | None) -> Tensor:
         """Exponentials of Gaussian matrices without trace."""
         tangent = self.spread * standard_normal(*shape, self.n, self.n, generator=generator)
         trace = tangent.diagonal(dim1=-2, dim2=-1).mean(-1)[..., None, None]
         element = torch.linalg.matrix_exp(tangent - trace * torch.eye(self.n).to(tangent))
-        return element.to(dtype=dtype or torch.get_default_dtype(), device=device)
+        return element
 
 
 @dataclass(frozen=True)
-class Scaling(MatrixGroup):
+class Scaling(LinearGroup):
     """Positive multiples of the unit matrix: a change of the unit of length.
 
     Not compact: `sample` draws factors exp(s) with s Gaussian of standard deviation `spread`.
@@ -126,24 +70,15 @@ class Scaling(MatrixGroup):
     n: int
     spread: float = 0.5
 
-    def __post_init__(self) -> None:
-        check_size(self, self.n)
-
-    def sample(
-        self,
-        *shape: int,
-        generator: torch.Generator | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-    ) -> Tensor:
+    def draw(self, *shape: int, generator: torch.Generator | None) -> Tensor:
         """Log-normal factors."""
         factor = (self.spread * standard_normal(*shape, 1, 1, generator=generator)).exp()
         element = factor * torch.eye(self.n).to(factor)
-        return element.to(dtype=dtype or torch.get_default_dtype(), device=device)
+        return element
 
 
 @dataclass(frozen=True)
-class Similarity(MatrixGroup):
+class Similarity(LinearGroup):
     """Rotations, reflections and changes of unit, s Q: the product of O(n) and Scaling(n), which commute.
 
     Example:
@@ -156,20 +91,11 @@ class Similarity(MatrixGroup):
     n: int
     spread: float = 0.5
 
-    def __post_init__(self) -> None:
-        check_size(self, self.n)
-
-    def sample(
-        self,
-        *shape: int,
-        generator: torch.Generator | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-    ) -> Tensor:
+    def draw(self, *shape: int, generator: torch.Generator | None) -> Tensor:
         """Uniform Q, log-normal s."""
         turn = haar_orthogonal(self.n, *shape, generator=generator, dtype=torch.float64)
-        factor = Scaling(self.n, self.spread).sample(*shape, generator=generator, dtype=torch.float64)
-        return (turn @ factor).to(dtype=dtype or torch.get_default_dtype(), device=device)
+        factor = Scaling(self.n, self.spread).draw(*shape, generator=generator)
+        return turn @ factor
 
 
 @generators.register(GL)

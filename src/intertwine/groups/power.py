@@ -15,6 +15,8 @@ class Power(Group):
 
         compose(g, h)_j = g_j h_j
 
+    For two groups of matrices that make one matrix together, see `DirectProduct`.
+
     Example:
         >>> from intertwine.groups.euclidean import SE
         >>> Power(SE(3), 5).sample(2).shape

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from intertwine.groups.generators import Generators, generators, none_of, reflection, skew_basis
-from intertwine.groups.group import Group, check_size
+from intertwine.groups.group import Group
 from intertwine.groups.haar import haar_orthogonal
-from intertwine.groups.linear import MatrixGroup
+from intertwine.groups.matrix_group import OrthogonalGroup
 from intertwine.groups.representation import Representation, Restrict
 
 
@@ -17,7 +17,7 @@ class SubgroupError(ValueError):
 
 
 @dataclass(frozen=True)
-class FixedAxis(MatrixGroup):
+class FixedAxis(OrthogonalGroup):
     """Rotations and reflections of n-dimensional space that leave one axis in place: a copy of O(n - 1) inside O(n).
 
     With n = 3 and the vertical axis this is the symmetry of problems with gravity. Also written O(2)_xy for axis z.
@@ -32,29 +32,23 @@ class FixedAxis(MatrixGroup):
     axis: int
 
     def __post_init__(self) -> None:
-        check_size(self, self.n)
+        super().__post_init__()
         if self.n < 2 or not 0 <= self.axis < self.n:
             raise ValueError(
                 f"FixedAxis: expected an axis 0 to n - 1 of n >= 2, came axis {self.axis} of n = {self.n}."
             )
 
-    def sample(
-        self,
-        *shape: int,
-        generator: torch.Generator | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-    ) -> Tensor:
+    def draw(self, *shape: int, generator: torch.Generator | None) -> Tensor:
         """Uniform (Haar) elements of the copy of O(n - 1)."""
         moving = [i for i in range(self.n) if i != self.axis]
         element = torch.eye(self.n, dtype=torch.float64).expand(*shape, self.n, self.n).clone()
         turned = haar_orthogonal(self.n - 1, *shape, generator=generator, dtype=torch.float64).to(element)
         element[..., torch.tensor(moving)[:, None], torch.tensor(moving)] = turned
-        return element.to(dtype=dtype or torch.get_default_dtype(), device=device)
+        return element
 
 
 @dataclass(frozen=True)
-class Unit(MatrixGroup):
+class Unit(OrthogonalGroup):
     """Only the unit matrix: the group of no symmetry, with which every map commutes.
 
     Example:
@@ -64,18 +58,9 @@ class Unit(MatrixGroup):
 
     n: int
 
-    def __post_init__(self) -> None:
-        check_size(self, self.n)
-
-    def sample(
-        self,
-        *shape: int,
-        generator: torch.Generator | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-    ) -> Tensor:
+    def draw(self, *shape: int, generator: torch.Generator | None) -> Tensor:
         """Unit matrices."""
-        return self.identity(dtype, device).expand(*shape, self.n, self.n)
+        return torch.eye(self.n, dtype=torch.float64).expand(*shape, self.n, self.n)
 
 
 @generators.register(FixedAxis)
