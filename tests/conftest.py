@@ -1,15 +1,20 @@
-"""Every test starts from the same random numbers, so that a run that passed passes again."""
+"""Every test starts from the same random numbers and none looks at the clock: a run that passed passes again."""
 
 import os
 
 import pytest
 import torch
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 import shape_checks
 
-settings.register_profile("repeatable", derandomize=True)
-settings.register_profile("explore", print_blob=True)
+ANY_MACHINE = settings(
+    deadline=None,
+    # too_slow measures the machine; files in tmp_path are written anew for every example
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.register_profile("repeatable", ANY_MACHINE, derandomize=True)
+settings.register_profile("explore", ANY_MACHINE, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 

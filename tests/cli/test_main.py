@@ -20,7 +20,7 @@ VERBS += ["committee", "calibrate", "info", "finetune", "symmetry"]
 
 
 def python(code: str, **rest) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, **rest)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, **rest)
 
 
 def test_help_imports_nothing_heavy():
@@ -134,11 +134,14 @@ def test_a_training_run_stopped_by_control_c_says_that_it_was_saved_and_resumes(
     run = subprocess.Popen(
         command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
-    deadline = time.monotonic() + 100
-    while not (tmp_path / "run" / "history.json").exists() and run.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    run.send_signal(signal.SIGINT)
-    _, errors = run.communicate(timeout=60)
+    give_up = time.monotonic() + 600
+    try:
+        while not (tmp_path / "run" / "history.json").exists() and run.poll() is None and time.monotonic() < give_up:
+            time.sleep(0.05)
+        run.send_signal(signal.SIGINT)
+        _, errors = run.communicate(timeout=600)
+    finally:
+        run.kill()
     assert run.returncode == 5, errors
     last = errors.splitlines()[-1]
     assert last.startswith("interrupted: stopped after step")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from corpus import COPPER, REQUIRED, WATER
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intertwine.potentials.data.extxyz import parse
@@ -58,7 +58,7 @@ def outcome(run) -> None:
 
 
 @given(EDITS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_edited_text_is_read_soundly_or_refused(edits):
     text = GOOD
     for start, length, token in edits:
@@ -69,7 +69,7 @@ def test_edited_text_is_read_soundly_or_refused(edits):
 @given(
     st.binary(max_size=300), st.sampled_from([".extxyz", ".extxyz.gz", ".extxyz.xz", ".h5", ".aselmdb", ".db", ".json"])
 )
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100)
 def test_random_bytes_are_refused(tmp_path: Path, data, suffix):
     path = tmp_path / f"random{suffix}"
     path.write_bytes(data)

@@ -37,7 +37,7 @@ def results() -> dict[str, list[dict]]:
         capture_output=True,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-        timeout=300,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     lines = iter(done.stdout.splitlines())

@@ -34,7 +34,7 @@ def disguised(atoms: Atoms, rng: np.random.Generator) -> Atoms:
 
 
 @given(st.integers(0, 2**32), st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_disguised_structure_is_found_and_a_changed_one_is_not(seed, periodic):
     rng = np.random.default_rng(seed)
     atoms = random_cell(rng, periodic)

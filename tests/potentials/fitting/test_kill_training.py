@@ -10,10 +10,10 @@ SCRIPT = Path(__file__).parents[3] / "benchmarks" / "kill_training.py"
 
 
 def test_a_potential_whose_training_is_killed_at_random_moments_ends_with_the_same_bits(tmp_path):
-    words = ["--kills", "10", "--epochs", "16", "--out", str(tmp_path)]
+    words = ["--kills", "10", "--epochs", "10", "--out", str(tmp_path)]
     done = subprocess.run(
         [sys.executable, str(SCRIPT), *words],
-        env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=280,
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     (path,) = tmp_path.glob("kill-training-*.json")

@@ -71,7 +71,7 @@ SHAPES = st.sampled_from(["orthorhombic", "skewed", "left-handed", "thin"])
 
 
 @given(st.integers(0, 2**32), st.tuples(*[st.booleans()] * 3), SHAPES, st.integers(1, 5), st.floats(1.0, 4.5))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_edges_are_those_of_brute_force(seed, pbc, shape, count, cutoff):
     atoms = random_atoms(seed, pbc, shape, count)
     try:
