@@ -3,6 +3,7 @@
 No rotation leaves them alone: `nn.FrameAverage` and `nn.TinvNN` see to that.
 """
 
+import math
 from itertools import pairwise
 
 import torch
@@ -92,7 +93,8 @@ class DGCNN(nn.Module):
             near, real = nearest(h, self.neighbors, mask)
             here = h.unsqueeze(-2).expand_as(near)
             message = layer(torch.cat([here, near - here], dim=-1))
-            h = torch.where(real.unsqueeze(-1), message, -torch.inf).amax(-2)
+            message = message if mask is None else torch.where(real.unsqueeze(-1), message, -torch.inf)
+            h = message.amax(-2)
             seen.append(h := _real(h, mask))
         h = self.mix(torch.cat(seen, dim=-1))
         return self.head(_with_all(h, mask) if self.each_point else largest(h, mask))
@@ -115,8 +117,9 @@ def nearest(
         if mask is not None:
             far = far.masked_fill(~mask.unsqueeze(-2), torch.inf)
         distance, index = far.topk(min(count, h.shape[-2]), largest=False)
-    values = h.unsqueeze(-3).expand(*h.shape[:-1], *h.shape[-2:])
-    near = values.gather(-2, index.unsqueeze(-1).expand(*index.shape, h.shape[-1]))
+    rows = h.reshape(-1, h.shape[-1])  # gathered from one list: the gradient then has its size, not that of all pairs
+    first = h.shape[-2] * torch.arange(math.prod(h.shape[:-2]), device=h.device).reshape(*h.shape[:-2], 1, 1)
+    near = rows.index_select(0, (index + first).flatten()).unflatten(0, index.shape)
     # a row of padding has no real neighbour: let it see itself, so that nothing infinite arises
     real = distance.isfinite()
     return near, real | ~real.any(-1, keepdim=True)
