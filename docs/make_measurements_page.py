@@ -113,10 +113,36 @@ def memory(result: dict[str, Any]) -> str:
 def kills(result: dict[str, Any]) -> str:
     """Trainings that were killed."""
     return (
-        f"## {result['kills']} kills\n\n{result['runs']} trainings ended by SIGKILL at random moments, "
+        f"## {result['kills']} kills\n\n{result['runs']} trainings killed at random moments, "
         f"{result['kills']} times in all, {result['kills_while_a_checkpoint_was_written']} times while a checkpoint "
         f"was written, and resumed: {result['runs_equal']} of {result['runs']} end with the bits of the run that "
         f"nobody killed.\n\n{machine(result)} `{result['command']}`.\n"
+    )
+
+
+def exports(result: dict[str, Any]) -> str:
+    """Packages beside the potential they were made from."""
+    sizes = list(result["systems"])
+    rows = [
+        ["", "to write, CPU s", "MB", "largest difference, eV/A", *(f"{size}, ms" for size in sizes), "times the time"]
+    ]
+    for name in next(iter(result["systems"].values()))["milliseconds"]:
+        made = result["export"].get(name)
+        cells = ["", "", ""]
+        if made:
+            error = made["agreement"]["forces"]
+            cells = [f"{sum(made['cpu_seconds'].values()):.1f}", f"{made['bytes'] / 1e6:.1f}", f"{error:.0e}"]
+        found = [result["systems"][size] for size in sizes]
+        times = [each["over the potential"][name]["median"] for each in found if made]
+        rows.append(
+            [name, *cells, *(f"{each['milliseconds'][name]['median']:.1f}" for each in found),
+             " | ".join(f"{each:.2f}" for each in times).replace("|", "&#124;")]
+        )  # fmt: skip
+    return (
+        "## Exported potentials\n\nEnergies and forces by a MACE model of "
+        f"{result['parameters']} random weights in float32 and by the packages it was exported to, in turns, on "
+        f"{result['threads']} thread{'s' if result['threads'] > 1 else ''}.\n\n{table(rows)}\n\n{machine(result)} "
+        f"`{result['command']}`.\n"
     )
 
 
@@ -124,6 +150,7 @@ SECTIONS = {
     "accuracy-*.json": accuracy,
     "converted_mace*.json": conversion,
     "scaling-*.json": growth,
+    "export_speed-*.json": exports,
     "md_drift*.json": drift,
     "md_memory*.json": memory,
     "kill-training-*.json": kills,

@@ -26,5 +26,18 @@ def test_errors_and_failures_of_every_side_are_shown(tmp_path):
     assert "| ours | 7 | 3 | 1.0 | 1.25 &#124; 33.0 |" in text and "| theirs | not installed" in text
 
 
+def test_packages_stand_beside_their_potential(tmp_path):
+    package = {"cpu_seconds": {"trace": 3.0, "write": 1.5}, "bytes": 2_500_000, "agreement": {"forces": 6.1e-7}}
+    times = {"potential": {"median": 10.0}, "aoti": {"median": 8.0}}
+    found = {
+        "command": "python benchmarks/export_speed.py", "machine": "a machine", "parameters": 7, "threads": 1,
+        "export": {"aoti": package},
+        "systems": {"27 atoms": {"milliseconds": times, "over the potential": {"aoti": {"median": 0.8}}}},
+    }  # fmt: skip
+    (tmp_path / "export_speed-here.json").write_text(json.dumps(found))
+    text = make.page(tmp_path)
+    assert "| potential |  |  |  | 10.0 |  |" in text and "| aoti | 4.5 | 2.5 | 6e-07 | 8.0 | 0.80 |" in text
+
+
 def test_nothing_kept_nothing_said(tmp_path):
     assert make.page(tmp_path) == make.HEAD

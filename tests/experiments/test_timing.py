@@ -24,6 +24,8 @@ def test_ratios_are_taken_round_by_round():
 def test_quartiles_hold_the_middle_half():
     found = quartiles([5.0, 1.0, 3.0, 2.0, 4.0])
     assert (found.low, found.median, found.high) == (2.0, 3.0, 4.0)
+    alone = quartiles([2.0])
+    assert (alone.low, alone.median, alone.high, alone.spread) == (2.0, 2.0, 2.0, 0.0)
 
 
 def test_seconds_are_those_of_the_task(monkeypatch):

@@ -23,12 +23,14 @@ class Quartiles:
 
 
 def quartiles(values: Sequence[float]) -> Quartiles:
-    """The quartiles of at least two values.
+    """The quartiles of at least one value; of one alone, that value three times.
 
     Example:
         >>> quartiles([1.0, 2.0, 3.0])
         Quartiles(low=1.5, median=2.0, high=2.5)
     """
+    if len(values) == 1:
+        return Quartiles(values[0], values[0], values[0])
     return Quartiles(*quantiles(values, n=4, method="inclusive"))
 
 

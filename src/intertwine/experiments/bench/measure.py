@@ -26,8 +26,6 @@ class Spread:
     @staticmethod
     def of(values: Sequence[float]) -> "Spread":
         """Of at least one value."""
-        if len(values) == 1:
-            return Spread(values[0], 0.0)
         found = quartiles(values)
         return Spread(found.median, found.spread)
 
