@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 import torch
 from formats import assert_equal, crystal, varied, water
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intertwine.potentials.data.frame_store import FrameStore, Prepared, write_store
+from intertwine.potentials.data.frame_store import FrameStore
+from intertwine.potentials.data.prepared import Prepared
 from intertwine.potentials.data.readers import from_atoms, read, write
+from intertwine.potentials.data.store_writer import write_store
 from intertwine.potentials.structures import textfile
 from intertwine.potentials.structures.batching import collate
 from intertwine.potentials.structures.graph import Graph, GraphError
@@ -44,7 +46,7 @@ frames = st.lists(
 
 
 @given(frames, st.booleans())
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 def test_any_sound_structures_survive_a_store(tmp_path, frames, compress):
     graphs = []
     for rows, energy, has_energy, has_forces, group in frames:

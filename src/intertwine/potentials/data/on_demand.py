@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from intertwine.potentials.data.frame_store import FrameStore, Prepared
+from intertwine.potentials.data.frame_store import FrameStore
 from intertwine.potentials.data.hdf5_trajectory import is_trajectory
+from intertwine.potentials.data.prepared import Prepared
 from intertwine.potentials.data.readers import STORES, read
 from intertwine.potentials.structures.graph import Graph
 

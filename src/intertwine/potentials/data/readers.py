@@ -13,10 +13,11 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from intertwine.potentials.data.ase_files import ASE_FORMATS, ase_frames, write_database
 from intertwine.potentials.data.atoms_frame import frame_of_atoms
 from intertwine.potentials.data.extxyz import format_frame, frames_of
-from intertwine.potentials.data.frame_store import FrameStore, write_store
+from intertwine.potentials.data.frame_store import FrameStore
 from intertwine.potentials.data.hdf5_trajectory import is_trajectory, trajectory_frames
 from intertwine.potentials.data.label_keys import Frame, LabelKeys, to_graph
 from intertwine.potentials.data.lmdb_frames import lmdb_frames
+from intertwine.potentials.data.store_writer import write_store
 from intertwine.potentials.structures.batching import split
 from intertwine.potentials.structures.graph import Graph, GraphError, Source, one_line
 from intertwine.potentials.structures.numerals import without_fortran

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import nn
 
-from intertwine.potentials.data.frame_store import Prepared
 from intertwine.potentials.data.on_demand import comes_on_demand
+from intertwine.potentials.data.prepared import Prepared
 from intertwine.potentials.fitting.objective import LossWeights, make_terms
 from intertwine.potentials.fitting.partial_labels import collate_partial
 from intertwine.potentials.structures.graph import Graph
