@@ -19,7 +19,8 @@ from intertwine.potentials.judging.report import Report, Structure
 from intertwine.potentials.judging.set_result import SetResult
 from intertwine.potentials.models.potential import Potential
 from intertwine.potentials.models.saved import save_potential
-from intertwine.potentials.simulation.md import Dynamics, simulate
+from intertwine.potentials.simulation.md import simulate
+from intertwine.potentials.simulation.md_run import Dynamics
 from intertwine.potentials.simulation.relax import Relaxation, relax
 from intertwine.potentials.structures.graph import Graph
 from intertwine.training.history import History

@@ -122,7 +122,7 @@ def test_held_atoms_stay_and_hold_no_heat():
 
 
 def test_a_long_run_keeps_few_frames_in_memory(monkeypatch):
-    monkeypatch.setattr("intertwine.potentials.simulation.md.FRAMES_KEPT", 100)
+    monkeypatch.setattr("intertwine.potentials.simulation.md_run.FRAMES_KEPT", 100)
     run = simulate(argon(), Atoms("Ar", momenta=[[1.0, 0, 0]]), steps=250, record_every=1, temperature=None)
     assert 50 <= len(run.positions) <= 100
     spacing = np.diff(run.positions[:, 0, 0])
