@@ -11,7 +11,6 @@ import torch
 from ase.build import bulk, molecule
 from lennard_jones import LennardJones, argon
 from torch import nn
-from unchecked import unchecked
 
 from intertwine.potentials.data.readers import from_atoms
 from intertwine.potentials.engines import export
@@ -26,6 +25,7 @@ from intertwine.potentials.simulation.calculator import Calculator
 from intertwine.potentials.structures.graph import GraphError
 from intertwine.potentials.structures.neighbors import connect
 from intertwine.training.checkpoint import CheckpointError
+from unchecked import unchecked
 
 SMALL = {"species": [1, 8], "cutoff": 3.5, "channels": 2, "edge_degree": 1, "correlation": 2, "radial_hidden": [4]}
 
