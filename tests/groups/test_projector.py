@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from intertwine.groups import projector
 from intertwine.groups.classical import SO, O
 from intertwine.groups.euclidean import SE
 from intertwine.groups.finite import Cyclic, Permutation
@@ -112,7 +113,9 @@ def weight(*batch: int, v=MIXED, w=MIXED, channels: tuple[int, int] = (2, 3)) ->
     return torch.randn(*batch, w.dim, channels[0], v.dim, channels[1], dtype=torch.float64)
 
 
-def test_blocks_give_the_projection_of_the_whole():
+@pytest.mark.parametrize("one_block", [0, projector.ONE_BLOCK])
+def test_blocks_give_the_projection_of_the_whole(monkeypatch, one_block):
+    monkeypatch.setattr(projector, "ONE_BLOCK", one_block)
     project, x = BlockProjector(MIXED, MIXED), weight()
     whole = intertwiners(MIXED, MIXED)
     coefficient = torch.einsum("kwv,wcvd->kcd", whole, x)

@@ -6,7 +6,7 @@ import torch
 from intertwine.groups.classical import SO, O
 from intertwine.groups.error import equivariance_error
 from intertwine.groups.linear import Scaling, Similarity
-from intertwine.groups.projector import BlockProjector, ProjectorError
+from intertwine.groups.projector import BlockProjector, ProjectorError, intertwiners
 from intertwine.groups.representation import Standard, Trivial
 from intertwine.groups.subgroup import FixedAxis, restrict
 from intertwine.nn.soft_coupling import TensorCoupling, TensorSize, tensors
@@ -39,6 +39,28 @@ def test_couplings_and_gates_commute_with_turns_and_changes_of_unit(group):
     assert error(coupling, v, v, group) < 1e-10
     assert error(gate, Trivial(GROUP, 2) + v, v, group) < 1e-12
     assert error(torch.square, v, v, group) > 0.1
+
+
+@pytest.mark.parametrize("orders", [(0, 1, 2), (1, 0), (0,), (0, 2)], ids=str)
+def test_couplings_are_all_products_that_commute(orders):
+    """Against brute force: the coefficients of x_a x_b, read off values at sums of unit vectors, span Hom(x * x, x)."""
+    v = tensors(O(2), *orders)
+    layer = TensorCoupling(2, orders, 1).double()
+    layer.size = Ones()
+    one = torch.eye(v.dim, dtype=torch.float64)
+    pairs = (one[:, None] + one).flatten(0, 1)[..., None]
+    found = []
+    for path in range(len(layer.weight)):
+        with torch.no_grad():
+            layer.weight.copy_(torch.eye(len(layer.weight))[path, :, None])
+            square = layer(one[..., None])[..., 0]
+            found.append(layer(pairs)[..., 0].unflatten(0, (v.dim, v.dim)) - square[:, None] - square)
+    found = torch.stack(found).flatten(1)
+    whole = intertwiners(v * v, v).unflatten(-1, (v.dim, v.dim))
+    expected = (whole + whole.mT).permute(0, 2, 3, 1).flatten(1)
+    rank = int(torch.linalg.matrix_rank(expected))
+    assert len(found) == rank == int(torch.linalg.matrix_rank(torch.cat([found, expected])))
+    assert int(torch.linalg.matrix_rank(found)) == rank
 
 
 class Ones(torch.nn.Module):

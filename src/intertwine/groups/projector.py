@@ -15,6 +15,9 @@ DOUBTFUL, TOLERANCE = 1e-12, 1e-8
 """Squared singular values of the constraints, in units of the largest: below the first they are zero, above the second
 not; those between say that the constraints decide nothing."""
 
+ONE_BLOCK = 256
+"""Numbers of a map that is not worth cutting into blocks."""
+
 
 class ProjectorError(ValueError):
     """Representations without a projector between them: of two groups, or with constraints that decide nothing."""
@@ -74,7 +77,8 @@ class BlockProjector:
         P(W)[b, a] = sum_k  Q_k < Q_k, W[b, a] >      Q = intertwiners(a, b)  for each term a of v and b of w
 
     Linear maps between direct sums fall into blocks, one for each pair of terms; only the basis of each kind of pair is
-    stored, and one product serves all copies and channels of it. Equal terms that follow each other are one kind.
+    stored, and one product serves all copies and channels of it. Equal terms that follow each other are one kind. Maps
+    of few numbers are one block: a single product is quicker then than many.
     P P = P = P^T whatever the group and the representation. The distance that it minimises is that of the numbers in
     the weights: where the matrices are not orthogonal, it depends on the basis of the features.
 
@@ -95,7 +99,8 @@ class BlockProjector:
 
     def __init__(self, v: Representation, w: Representation):
         self.v, self.w = v, w
-        self._runs_v, self._runs_w = _runs(v), _runs(w)
+        small = v.dim * w.dim <= ONE_BLOCK
+        self._runs_v, self._runs_w = ([_whole(rep)] if small else _runs(rep) for rep in (v, w))
         known: dict = {}
         for b in self._runs_w:
             for a in self._runs_v:
@@ -139,6 +144,10 @@ class _Run:
     term: Representation
     copies: int
     where: slice
+
+
+def _whole(rep: Representation) -> _Run:
+    return _Run(id(rep), rep, 1, slice(0, rep.dim))
 
 
 def _runs(rep: Representation) -> list[_Run]:

@@ -98,7 +98,7 @@ def train_stack(
     Raises NumericalError where errors are not finite.
     """
     own = {name: each.clone().requires_grad_() for name, each in binding.start(parameters).items()}
-    adam = torch.optim.Adam(own.values(), lr=course.learning_rate)
+    adam = torch.optim.Adam(own.values(), lr=course.learning_rate, fused=True)
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(adam, course.steps)
     best, kept = torch.full((len(seeds),), torch.inf), {name: each.detach().clone() for name, each in own.items()}
     every = max(1, course.steps // course.looks)

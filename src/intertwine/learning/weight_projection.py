@@ -84,7 +84,10 @@ class WeightProjection:
 
     def penalty(self, parameters: Mapping[str, Tensor]) -> Float[Tensor, "*stack"]:
         """Half the squared distance from the projected weights."""
-        return self.outside(parameters).square().sum(-1) / 2
+        outside = self.outside({name: parameters[name].detach() for name in self._blocks})
+        weights = torch.cat([parameters[name].flatten(-self._axes(name)) for name in self._blocks], -1)
+        # The gradient is W - P W: a product with zero brings it in, without a derivative of the projection.
+        return outside.square().sum(-1) / 2 + ((weights - weights.detach()) * outside).sum(-1)
 
     def _projected(self, name: str, parameter: Tensor) -> Tensor:
         if name not in self._blocks:
