@@ -1,6 +1,7 @@
 """System 4: tasks have the symmetries they claim, recordings are read or refused, verdicts follow numbers."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,8 +9,18 @@ import torch
 
 from intertwine.experiments import soft_equivariance_mocap as mocap
 from intertwine.experiments.experiment import ExperimentError
-from intertwine.experiments.soft_equivariance import EXPERIMENT, SMOKE, judge, makers, run_task, strength_table
-from intertwine.experiments.soft_equivariance_methods import FREE, LOOSE, OURS, PER, RPP, Fit
+from intertwine.experiments.soft_equivariance import (
+    EXPERIMENT,
+    FULL,
+    SMOKE,
+    families,
+    gradient_rule,
+    judge,
+    run_family,
+    strength_table,
+)
+from intertwine.experiments.soft_equivariance_kept import kept
+from intertwine.experiments.soft_equivariance_methods import FREE, HARD, LOOSE, OURS, PER, RPP, TRUE, Bench, Fit
 from intertwine.experiments.soft_equivariance_tasks import AXES, cosines, inertia
 from intertwine.experiments.verdict import Verdict
 from intertwine.groups.classical import O
@@ -118,14 +129,61 @@ def test_a_table_of_strengths_tells_true_from_broken():
     assert math.isclose(rows[1].cells[3].value, 9.0)
 
 
-def test_a_smoke_run_tries_every_method():
-    found = run_task(SMOKE, makers(SMOKE, None)[-1], (0, 1), lambda *stage: None)
-    assert [fit.method for fit in found][-4:] == [RPP, PER, LOOSE, OURS] and found[0].method == FREE
+def test_the_gradient_rule_is_reported_beside_its_control():
+    said, ordered = gradient_rule(fits(0.5, True))
+    assert "called 2 of 2 broken candidates broken and, as a control, 0 of 2 that hold" in said
+    assert "in 2 of 2 trainings" in ordered
+    assert "in 1 of 2 trainings" in gradient_rule(fits(0.5, False))[1]
+
+
+def test_the_full_budget_holds_the_plan_of_the_notes():
+    made = families(FULL, None)
+    assert list(made) == ["inertia 0.3", "inertia 0.9", "cosines", "bodies"]
+    assert [len(each) for each in made.values()] == [3, 3, 3, 1]
+    assert FULL.plan.course.steps >= 10_000 and set(FULL.plan.grid.strengths) == {0.01, 1.0, 100.0}
+
+
+TINY = replace(SMOKE, plan=replace(SMOKE.plan, course=replace(SMOKE.plan.course, steps=3)), axes=(0, 2))
+
+
+def test_a_smoke_run_tries_every_method_on_tasks_side_by_side(tmp_path):
+    said = []
+    found = run_family(TINY, "inertia 0.9", None, (0, 1), tmp_path, lambda *stage: said.append(stage))
+    methods = [FREE, HARD, TRUE, RPP, PER, LOOSE, OURS]
+    assert [fit.method for fit in found] == [method for method in methods for _ in range(2)]
+    assert {fit.task for fit in found} == {"inertia x 0.9", "inertia z 0.9"}
     assert all(math.isfinite(error) for fit in found for error in fit.test)
-    assert len(found[-1].strengths) == 2 and len(found[-1].ordered) == 2
+    assert all(len(fit.strengths) == len(fit.scores) == len(fit.ordered) == 2 for fit in found[-6:])
+    assert [stage[1:] for stage in said] == [(done, 7) for done in range(7)]
+
+
+def test_a_run_that_was_cut_off_goes_on_where_it_was(tmp_path, monkeypatch):
+    first = run_family(TINY, "inertia 0.9", None, (0, 1), tmp_path, lambda *stage: None)
+    (tmp_path / f"inertia 0.9, {OURS}.json").unlink()
+    trained, tune = [], Bench.tune_strength
+
+    def watched(self, method, binding):
+        trained.append(method)
+        return tune(self, method, binding)
+
+    monkeypatch.setattr(Bench, "tune_strength", watched)
+    assert run_family(TINY, "inertia 0.9", None, (0, 1), tmp_path, lambda *stage: None) == first
+    assert trained == [OURS]
+
+
+def test_fits_of_another_plan_and_broken_files_are_made_anew(tmp_path):
+    path, fit = tmp_path / "fits.json", Fit(RPP, "a task", 1.0, (0.5,))
+    assert kept(path, "ten steps", lambda: [fit]) == kept(path, "ten steps", lambda: []) == [fit]
+    assert kept(path, "nine steps", lambda: []) == []
+    path.write_text("{")
+    assert kept(path, "nine steps", lambda: [fit]) == [fit]
 
 
 def test_the_opening_says_what_stands_in(tmp_path):
     assert EXPERIMENT.opening("smoke").startswith("Stand-in data:")
     recording(tmp_path)
+    assert EXPERIMENT.opening("smoke", tmp_path).startswith("Data: simulated inertia")
+    (tmp_path / "sets").mkdir()
+    (tmp_path / mocap.FILE).rename(tmp_path / "sets" / mocap.FILE)
+    (tmp_path / "sets").rename(tmp_path / "cmu_mocap")
     assert EXPERIMENT.opening("smoke", tmp_path).startswith("Data: simulated inertia")

@@ -66,8 +66,8 @@ def thrown_points(samples: int, generator: torch.Generator) -> tuple[Tensor, Ten
 
 
 def _file(folder: Path) -> Path:
-    found = folder / FILE
-    if not found.is_file():
+    found = next((each for each in (folder / FILE, folder / "cmu_mocap" / FILE) if each.is_file()), None)
+    if found is None:
         raise ExperimentError(
             f"soft-equivariance: expected CMU motion capture ({FILE}) in --data, came {folder} without it."
         )
