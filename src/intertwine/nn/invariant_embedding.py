@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from intertwine.groups.frames.moments import centred
 from intertwine.groups.frames.signs import SIGN_RULES, SignName, Signs
 from intertwine.nn.classical_scaling import (
     ScalingError,
@@ -161,20 +162,18 @@ class InvariantEmbedding(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             x = _single(x) if mask is None else torch.where(mask.unsqueeze(-1), _single(x), 0.0)
             _require_finite(x, "x")
-            count = x.new_full(x.shape[:-2], x.shape[-2]) if mask is None else mask.sum(-1).to(x.dtype).clamp(min=1)
-            centre = x.sum(-2) / count.unsqueeze(-1)
-            centred = x - centre.unsqueeze(-2)
-            centred = centred if mask is None else torch.where(mask.unsqueeze(-1), centred, 0.0)
-            centred = _without_rounding(centred, x)
-            norms = centred.square().sum(-1)
+            shape, centre = centred(x, mask)
+            shape = _without_rounding(shape, x)
+            norms = shape.square().sum(-1)
             if self.scale == "max":
-                scale = _pairs(torch.cdist(centred, centred), mask).flatten(-2).amax(-1)
+                scale = _pairs(torch.cdist(shape, shape), mask).flatten(-2).amax(-1)
             else:
+                count = torch.tensor(x.shape[-2]) if mask is None else mask.sum(-1)
                 scale = (2 * norms.sum(-1) / (count - 1).clamp(min=1)).sqrt()
             scale = self._scale(scale)
-            centred = centred / scale[..., None, None]
-            spectrum, axes = principal_axes(centred.detach() if self.detach else centred, q)
-            z = centred @ axes
+            shape = shape / scale[..., None, None]
+            spectrum, axes = principal_axes(shape.detach() if self.detach else shape, q)
+            z = shape @ axes
             signs = self._signs(z, mask)
             axes = axes.unsqueeze(-3) * signs.values.unsqueeze(-2)
             points = z.unsqueeze(-3) * signs.values.unsqueeze(-2)
@@ -235,10 +234,10 @@ def _single(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
-def _without_rounding(centred: Tensor, x: Tensor) -> Tensor:
+def _without_rounding(shape: Tensor, x: Tensor) -> Tensor:
     """Nothing where all points of a cloud are in one place: what is left there is rounding, not shape."""
     rounding = 100 * torch.finfo(x.dtype).eps * x.detach().abs().amax((-2, -1), keepdim=True)
-    return torch.where(centred.detach().abs().amax((-2, -1), keepdim=True) <= rounding, 0.0, centred)
+    return torch.where(shape.detach().abs().amax((-2, -1), keepdim=True) <= rounding, 0.0, shape)
 
 
 def _asymmetry(distances: Tensor) -> Tensor:
