@@ -138,20 +138,19 @@ def people(
     Joints stay those of the mesh without shapes. A point belongs to the limb it follows most; close to a joint the skin
     bends, so that a cloud is only nearly rigid there: see `Clouds.moved` for exact motions.
     """
-    rest = human.vertices + torch.einsum("bs,svi->bvi", shapes[subject], human.shapes)
-    motions = limb_motions(human.joints, local)
-    blend = torch.einsum("vl,blij->bvij", human.weights, motions)
-    skin = Points(SE(3)).act(blend, rest.unsqueeze(-2)).squeeze(-2)
+    rest = human.vertices + torch.einsum("bs,svi->bvi", shapes, human.shapes)
     a, b, c = (rest[:, human.triangles[:, i]] for i in range(3))
-    area = torch.linalg.cross(b - a, c - a).norm(dim=-1)
-    face = torch.multinomial(area, points, replacement=True, generator=generator)
-    u = torch.rand(len(rest), points, 2, generator=generator)
+    area = torch.linalg.cross(b - a, c - a).norm(dim=-1)[subject]
+    corners = human.triangles[torch.multinomial(area, points, replacement=True, generator=generator)]
+    u = torch.rand(len(subject), points, 2, generator=generator)
     u = torch.where(u.sum(-1, keepdim=True) > 1, 1 - u, u)
-    mix = torch.cat([1 - u.sum(-1, keepdim=True), u], -1)
-    corners = human.triangles[face]
-    row = torch.arange(len(rest))[:, None, None]
-    cloud = (mix.unsqueeze(-1) * skin[row, corners]).sum(-2)
-    part = (mix.unsqueeze(-1) * human.weights[corners]).sum(-2).argmax(-1)
+    mix = torch.cat([1 - u.sum(-1, keepdim=True), u], -1).unsqueeze(-1)
+    follows = human.weights[corners]
+    motions = limb_motions(human.joints, local)
+    blend = torch.einsum("bpcl,blij->bpcij", follows, motions)  # of the corners alone: the mesh has many vertices more
+    skin = Points(SE(3)).act(blend, rest[subject[:, None, None], corners].unsqueeze(-2)).squeeze(-2)
+    cloud = (mix * skin).sum(-2)
+    part = (mix * follows).sum(-2).argmax(-1)
     kind = torch.tensor([KINDS.index(name) for _, name, _, _ in LIMBS])[part]
     centred = cloud - cloud.mean(1, keepdim=True)
     return Clouds(centred, part, kind, subject)
