@@ -10,11 +10,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from intertwine.groups.frames.pca import relative_steps, smallest, with_signs
+from intertwine.groups.frames.pca import TOLERANCE, relative_steps, smallest, with_signs
 from intertwine.groups.frames.segments import PartError, check_points, segment_max, segment_mean, segment_sum
-
-TOLERANCE = {torch.float64: 1e-7, torch.float32: 1e-3, torch.float16: 3e-2, torch.bfloat16: 1e-1}
-"""Relative gap of two variances, by type of the points, below which their axes are not to be trusted."""
 
 
 @dataclass(frozen=True)
