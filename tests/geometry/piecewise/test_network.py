@@ -30,11 +30,11 @@ def cloud(*batch: int, spread: float = 0.4) -> torch.Tensor:
     return CENTRES[TRUE] + spread * draw(*batch, 40, 3)
 
 
-def network(frames=PartPCA("SE"), **grouping) -> PiecewiseNetwork:
+def network(frames=PartPCA("SE"), rounds: int = 0, **grouping) -> PiecewiseNetwork:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         how = Grouping(**{"cells": 12, "widths": (0.3,), **grouping})
-        return PiecewiseNetwork(channels=(6, 3), hidden=12, grouping=how, frames=frames).double().eval()
+        return PiecewiseNetwork(channels=(6, 3), hidden=12, grouping=how, frames=frames, rounds=rounds).double().eval()
 
 
 def error(net, parts, *, dtype=torch.float64, spread=0.4) -> float:
@@ -59,6 +59,7 @@ def test_given_the_true_partition_or_a_finer_one_the_network_is_exact():
     assert error(network(), [TRUE, TRUE]) < 1e-12
     assert error(network(), [finer, TRUE]) < 1e-12
     assert error(network(), [torch.arange(40), finer]) < 1e-12  # every point its own part
+    assert error(network(rounds=2), [finer, TRUE]) < 1e-12  # parts that are given touch nothing
 
 
 def test_the_check_fails_without_frames_and_for_a_partition_that_is_no_refinement():
@@ -79,7 +80,7 @@ def test_the_whole_cloud_in_one_part_is_plain_frame_averaging():
 
 
 def test_one_motion_of_the_whole_cloud_and_the_order_of_points_do_not_matter_to_what_is_found():
-    net, x = network(), cloud(2)
+    net, x = network(rounds=2), cloud(2)
     g = SE(3).sample(generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     order = torch.randperm(40, generator=torch.Generator().manual_seed(2))
     before, after = net(x), net(Points(SE(3)).act(g, x)[:, order])
@@ -97,7 +98,7 @@ def test_parts_of_one_point_on_top_of_larger_parts_are_exact_for_a_common_motion
 
 
 def test_clouds_of_a_batch_do_not_see_each_other():
-    net, x = network(), cloud(3)
+    net, x = network(rounds=2), cloud(3)
     assert torch.allclose(net(x).scalars[1], net(x[1:2]).scalars[0], atol=1e-12)
 
 
@@ -118,9 +119,9 @@ def moved(x: torch.Tensor, size: float, seed: int) -> tuple[torch.Tensor, torch.
     return Piecewise(Points(SE(3)), TRUE, 4).act(g, x), linear_part(g)
 
 
-@pytest.mark.parametrize("spread", [0.15, 0.4, 1.5])
-def test_the_bound_holds_and_points_that_are_surely_exact_are(spread):
-    net, x = network(widths=(0.5,)), cloud(spread=spread)
+@pytest.mark.parametrize("spread, rounds", [(0.15, 0), (0.4, 0), (1.5, 0), (0.15, 1), (0.4, 2)])
+def test_the_bound_holds_and_points_that_are_surely_exact_are(spread, rounds):
+    net, x = network(widths=(0.5,), rounds=rounds), cloud(spread=spread)
     for seed in range(6):
         y, turns = moved(x, 0.5, seed)
         before, after = net(x), net(y)

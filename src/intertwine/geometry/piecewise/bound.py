@@ -59,7 +59,9 @@ def not_covered(before: Reading, after: Reading, true: Int[Tensor, "*batch point
 
         mean_i |f(g x)_i - g f(x)_i|  <=  2 max_i |f_i| mean_i b_i
 
-    where the maximum is over both clouds. The bound cannot fail unless the network has an error; it is not tight.
+    where the maximum is over both clouds. Where parts that touch tell each other what they are, b_i is also one if who
+    touches the part of i changed, and at least that of every part it hears of. The bound cannot fail unless the network
+    has an error; it is not tight.
 
     Args:
         before, after: readings of x and g x.
@@ -77,7 +79,7 @@ def not_covered(before: Reading, after: Reading, true: Int[Tensor, "*batch point
             here = here + bad_part(q, true) + unsure_part(q)
         else:
             here = here + (~pure_points(part, true)).to(bound.dtype)
-        bound = (here + inherited.reshape(bound.shape)).clamp(max=1)
+        bound = _heard((here + inherited.reshape(bound.shape)).clamp(max=1), before, after, layer)
     return bound
 
 
@@ -87,8 +89,30 @@ def surely_exact(before: Reading, after: Reading, true: Int[Tensor, "*batch poin
     At least those that `not_covered` leaves at zero.
     """
     exact = torch.ones_like(true, dtype=torch.bool)
-    for part, other in zip(before.parts, after.parts):
+    for layer, (part, other) in enumerate(zip(before.parts, after.parts)):
         number, count = number_parts(part, int(part.max()) + 1)
         spoilt = torch.zeros(count, device=true.device).scatter_reduce(0, number, (~exact).float().flatten(), "amax")
         exact = pure_points(part, true) & same_points(part, other) & (spoilt[number] == 0).reshape(true.shape)
+        exact = _heard((~exact).to(before.scalars.dtype), before, after, layer) == 0
     return exact
+
+
+def _heard(off: Tensor, before: Reading, after: Reading, layer: int) -> Tensor:
+    """The largest of `off` among the parts that a part hears of; one where who touches it changed."""
+    if not before.touch:
+        return off
+    part, touch = before.parts[layer], before.touch[layer]
+    here, there = (_between_points(reading.touch[layer], reading.parts[layer]) for reading in (before, after))
+    same = same_points(part, after.parts[layer]).unsqueeze(-2)
+    changed = ((here != there) | (here + there > 0) & ~same).any(-1)
+    off = (off + changed).clamp(max=1)
+    worst = off.new_zeros(touch.shape[:-1]).scatter_reduce(-1, part, off, "amax")
+    for _ in range(before.rounds):
+        worst = torch.maximum(worst, torch.where(touch > 0, worst.unsqueeze(-2), 0.0).amax(-1))
+    return worst.gather(-1, part)
+
+
+def _between_points(touch: Float[Tensor, "*batch part part"], part: Int[Tensor, "*batch point"]) -> Tensor:
+    """Contacts of the parts of every two points."""
+    rows = touch.gather(-2, part.unsqueeze(-1).expand(*part.shape, touch.shape[-1]))
+    return rows.gather(-1, part.unsqueeze(-2).expand(*part.shape, part.shape[-1]))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from intertwine.geometry.piecewise.block import PartBlock
 from intertwine.geometry.piecewise.implicit import with_gradient
 from intertwine.geometry.piecewise.mixture import Mixture, fit_mixture, start_from_parts
+from intertwine.geometry.piecewise.touch import Exchange, contacts, near_points
 from intertwine.geometry.piecewise.voronoi import voronoi
 from intertwine.groups.frames.part_frames import FrameOfParts, PartPCA
 from intertwine.groups.frames.segments import PartError, number_parts, segment_mean
@@ -48,6 +49,10 @@ class Reading:
     """Where each layer puts the centre of the part that a point belongs to; moved with the part."""
     mixtures: tuple[Mixture, ...]
     """Fitted to the votes of each layer but the last; empty where the partition was given."""
+    touch: tuple[Float[Tensor, "*batch _ _"], ...]
+    """Contacts of the parts of each layer, `*batch part part`; empty for a given partition, or if nothing is told."""
+    rounds: int
+    """How often parts that touch told each other what they are, in each layer."""
 
 
 class PiecewiseNetwork(nn.Module):
@@ -55,17 +60,24 @@ class PiecewiseNetwork(nn.Module):
 
         Z_1   = voronoi(x)
         s, v  = block_l(x, s, v; Z_l),      y_l = x + vote(v)                     layers l = 1 ... L
+        s     = s + told_l(mean of s over the part; who touches whom)           with rounds > 0
         Z_l+1 = argmax_j Q_ij,              Q = mixture fitted to y_l, wider each time
 
     For a given partition the map is exactly equivariant under E(3)^k or SE(3)^k (as `frames`), for it and for every
     coarser one. For one that it finds, a point is right whose part, in every layer, lies inside one true part and
     consists of the same points before and after the motion; `bound` counts the others.
 
+    A small part says little of what it belongs to. With `rounds`, parts that touch tell each other what they are
+    (`Exchange`): of the arrangement of parts, what bending a joint leaves alone. Points are then right if who touches
+    whom stays too. Parts of a partition that is given may be anywhere and touch nothing.
+
     In training each step sees one random frame of each part, in evaluation all of them.
 
     Args:
         channels: scalars and vectors between layers.
         length: typical size of a part, the unit in which the network reads positions.
+        rounds: of the exchange between parts that touch, in each layer; 0 as in the paper.
+        near: how many nearest points a point can touch.
 
     Shapes: x `*batch point 3`; `parts`, one `*batch point` for each layer, to give the partitions.
 
@@ -89,9 +101,11 @@ class PiecewiseNetwork(nn.Module):
         length: float = 1.0,
         grouping: Grouping = Grouping(),
         frames: FrameOfParts = PartPCA("SE"),
+        rounds: int = 0,
+        near: int = 6,
     ) -> None:
         super().__init__()
-        self.grouping, self.frames, self.channels = grouping, frames, channels
+        self.grouping, self.frames, self.channels, self.rounds, self.near = grouping, frames, channels, rounds, near
         layers = len(grouping.widths) + 1
         self.blocks = nn.ModuleList(
             PartBlock(
@@ -102,6 +116,7 @@ class PiecewiseNetwork(nn.Module):
             )
             for layer in range(layers)
         )
+        self.exchange = nn.ModuleList(Exchange(channels[0], hidden, rounds=rounds) for _ in range(layers))
         self.vote = nn.ModuleList(nn.Linear(channels[1], 1, bias=False) for _ in range(layers))
 
     def forward(
@@ -116,14 +131,21 @@ class PiecewiseNetwork(nn.Module):
         points, batch = x.reshape(-1, 3), x.shape[:-1]
         scalars, vectors = points[:, :0], points.unsqueeze(-1)[..., :0]
         part = voronoi(x, self.grouping.cells) if parts is None else parts[0]
-        used, votes, mixtures = [], [], []
+        near = near_points(x, self.near) if parts is None and self.rounds else x.new_zeros(*batch, batch[-1]).bool()
+        used, votes, mixtures, touch = [], [], [], []
         for layer, block in enumerate(self.blocks):
-            number, count = number_parts(part, int(part.max()) + 1)
+            cells = int(part.max()) + 1
+            number, count = number_parts(part, cells)
             frames = self.frames(points, number, count, None)
             frames = frames.one_of() if self.training else frames
             new_scalars, new_vectors = block(points, scalars, vectors, number, frames)
             scalars = new_scalars + scalars if layer else new_scalars
             vectors = new_vectors + vectors if layer else new_vectors
+            if self.rounds:
+                touch.append(contacts(near, part, cells))
+                own = segment_mean(scalars, number, count).reshape(*batch[:-1], cells, -1)
+                told = self.exchange[layer](own, touch[-1]) - own
+                scalars = scalars + told.reshape(count, -1)[number]
             vote = (points + self.vote[layer](vectors).squeeze(-1)).unflatten(0, batch)
             used.append(part)
             votes.append(vote)
@@ -134,8 +156,9 @@ class PiecewiseNetwork(nn.Module):
                 mixtures.append(mixture)
                 part = mixture.assignment(vote.detach()).argmax(-1)
         return Reading(
-            scalars.unflatten(0, batch), vectors.unflatten(0, batch), tuple(used), tuple(votes), tuple(mixtures)
-        )
+            scalars.unflatten(0, batch), vectors.unflatten(0, batch), tuple(used), tuple(votes), tuple(mixtures),
+            tuple(touch) if parts is None else (), self.rounds,
+        )  # fmt: skip
 
     def _group(self, vote: Tensor, part: Tensor, width: float) -> Mixture:
         how, seen = self.grouping, vote.detach()
