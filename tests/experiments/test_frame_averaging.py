@@ -12,7 +12,15 @@ from intertwine.experiments import (
 )
 from intertwine.experiments.experiment import Budget
 from intertwine.experiments.frame_averaging_graphs import FLAT, MESSAGES, PLACED, GraphsSize, Separated
-from intertwine.experiments.frame_averaging_nbody import AVERAGED, BUILT_IN, PLAIN, NBodySize, Predicted
+from intertwine.experiments.frame_averaging_nbody import (
+    AVERAGED,
+    BUILT_IN,
+    MOVING,
+    MOVING_AVERAGED,
+    PLAIN,
+    NBodySize,
+    Predicted,
+)
 from intertwine.experiments.frame_averaging_normals import NormalsSize
 from intertwine.experiments.graph_sets import connected_graphs, double_covers
 from intertwine.experiments.rotated_classes import ClassesSize
@@ -50,9 +58,10 @@ def test_it_runs_from_end_to_end_and_a_single_seed_decides_nothing(outcome):
 def test_untrained_averages_are_flat_and_bare_networks_are_not(outcome):
     graphs, nbody, normals, _ = outcome.measured.tables
     rows = {row.name: row.cells for row in nbody.ours}
-    for name in (AVERAGED, BUILT_IN):
+    for name in (AVERAGED, MOVING_AVERAGED, BUILT_IN):
         assert rows[name][0].value == pytest.approx(rows[name][1].value, rel=1e-4)
-    assert rows[PLAIN][0].value != pytest.approx(rows[PLAIN][1].value, rel=1e-4)
+    for name in (PLAIN, MOVING):
+        assert rows[name][0].value != pytest.approx(rows[name][1].value, rel=1e-4)
     for row in normals.ours:
         same = row.cells[0].value == pytest.approx(row.cells[1].value, abs=1e-5)
         assert same == ("average" in row.name), row.name
@@ -61,14 +70,14 @@ def test_untrained_averages_are_flat_and_bare_networks_are_not(outcome):
     assert counts[FLAT][1].value == counts[FLAT][2].value == counts["copies in another order"][1].value == 0.0
 
 
-@pytest.mark.parametrize("name", [AVERAGED, BUILT_IN, PLAIN])
+@pytest.mark.parametrize("name", frame_averaging_nbody.METHODS)
 def test_networks_of_particles_move_with_them_or_do_not(name):
     net = frame_averaging_nbody.METHODS[name](8, 2).double()
     systems = frame_averaging_nbody.simulate(3, generator=torch.Generator().manual_seed(0)).to(torch.float64)
     position, velocity = Points(E(3)), LastAxis(Restrict(Standard(O(3)), E(3), linear_part))
     inputs = [systems.positions, systems.velocities, systems.charges]
     error = equivariance_error(net, inputs, [position, velocity, None], position, E(3))
-    assert (error < 1e-9) == (name != PLAIN)
+    assert (error < 1e-9) == (name not in (PLAIN, MOVING))
 
 
 def test_block_means_are_the_average_over_all_orders():
@@ -104,12 +113,13 @@ def test_numbers_decide_the_findings():
     assert graphs(flat=0.9) == graphs(messages=0.8) == [NO, YES]
     assert graphs(left=1) == graphs(copies=1) == [YES, NO]
 
-    def nbody(averaged, built_in):
-        run = {name: Predicted(error, error, 1.0) for name, error in ((PLAIN, 3.0), (AVERAGED, averaged))}
-        runs = [{**run, BUILT_IN: Predicted(built_in, built_in, 1.0)}] * 2
+    def nbody(averaged, moving, built_in):
+        errors = {PLAIN: 3.0, AVERAGED: averaged, MOVING: 2.0, MOVING_AVERAGED: moving, BUILT_IN: built_in}
+        runs = [{name: Predicted(error, error, 1.0) for name, error in errors.items()}] * 2
         return [each.verdict for each in frame_averaging_nbody.findings(runs)]
 
-    assert nbody(1.0, 1.0) == [YES, YES] and nbody(2.5, 2.4) == [NO, YES] and nbody(1.0, 0.5) == [YES, NO]
+    assert nbody(1.0, 1.0, 1.0) == [YES, YES] and nbody(2.5, 1.0, 1.0) == [NO, YES]
+    assert nbody(1.0, 1.0, 0.5) == [YES, NO]
 
     def normals(averaged, moved, augmented):
         run = {}
