@@ -77,7 +77,7 @@ def test_phonons_are_written(workplace, tmp_path):
     words = ["relax", workplace / "run/potential", workplace / "data.extxyz", "--cell", "full", "--fmax", 1e-3]
     assert call(*words, "--out", tmp_path / "rest.extxyz", "--quiet").exit_code == 0
     words = ["phonons", workplace / "run/potential", tmp_path / "rest.extxyz", "--supercell", "1,1,1"]
-    result = call(*words, "--mesh", "3,3,3", "--out", tmp_path / "modes")
+    result = call(*words, "--mesh", "3,3,3", "--out", tmp_path / "modes", "--quiet")
     assert result.exit_code == 0, result.output
     assert "stable" in result.stdout or "unstable" in result.stdout
     assert (tmp_path / "modes" / "phonons.png").is_file()

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from intertwine.cli.options import Device, Frame, PotentialFolder, StructureFile
+from intertwine.cli.options import Device, Frame, PotentialFolder, Quiet, StructureFile
 
 
 def phonons(
@@ -17,15 +17,18 @@ def phonons(
     displacement: Annotated[float, typer.Option(min=1e-5, help="Of an atom, Angstrom.")] = 0.01,
     frame: Frame = 0,
     device: Device = "auto",
+    quiet: Quiet = False,
 ) -> None:
     """Phonon bands, density of states and thermal properties of a relaxed crystal."""
+    from intertwine.cli.bar import bar
     from intertwine.cli.structures import open_frame, open_potential
     from intertwine.potentials.simulation.phonons import phonons as phonons_of
     from intertwine.potentials.simulation.phonons import write_phonons
 
     repeats, points = _three(supercell, "--supercell"), _three(mesh, "--mesh")
     model, graph = open_potential(potential, device), open_frame(structure, frame)
-    found = phonons_of(model, graph, supercell=repeats, mesh=points, displacement=displacement)
+    with bar(quiet=quiet) as show:
+        found = phonons_of(model, graph, supercell=repeats, mesh=points, displacement=displacement, progress=show)
     files = write_phonons(out, found)
     room = int(abs(found.temperature - 300.0).argmin())
     typer.echo(f"bands       {found.bands.shape[1]}, up to {found.bands.max():.3f} THz")

@@ -41,10 +41,19 @@ def crystal(stretch: float = 1.0) -> Atoms:
     return bulk("Ar", "fcc", a=np.sqrt(2) * LENGTH * stretch)
 
 
+SHOWN: list[tuple[str, int, int]] = []
+
+
 @pytest.fixture(scope="module")
 def found() -> Phonons:
     kelvin = [*map(float, range(0, 1001, 10)), 20_000.0]
-    return phonons(springs(), crystal(), mesh=(6, 6, 6), displacement=1e-3, temperatures=kelvin)
+    shown = lambda *step: SHOWN.append(step)  # noqa: E731
+    return phonons(springs(), crystal(), mesh=(6, 6, 6), displacement=1e-3, temperatures=kelvin, progress=shown)
+
+
+def test_progress_counts_the_displaced_crystals(found):
+    count = len(found.phonopy.supercells_with_displacements)
+    assert SHOWN[-1] == ("displacements", count, count)
 
 
 def frequencies_at(found: Phonons, label: str) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Phonons by finite displacements through phonopy; the space group of the crystal acts on displacements and forces."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +76,7 @@ def phonons(
     mesh: Sequence[int] = (20, 20, 20),
     displacement: float = 0.01,
     temperatures: Sequence[float] = TEMPERATURES,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> Phonons:
     """Force constants from displaced atoms in a supercell, then bands, density of states and thermal properties.
 
@@ -89,6 +90,7 @@ def phonons(
         mesh: of wave vectors, for density and thermal properties.
         displacement: Angstrom.
         temperatures: K.
+        progress: called with a line of text, the displaced supercells that are done, and all of them.
 
     Raises:
         GraphError: the structure is not periodic, not at rest, or cannot be computed with.
@@ -130,7 +132,7 @@ def phonons(
         for cell in crystal.supercells_with_displacements or []
         if cell is not None
     ]
-    crystal.produce_force_constants(forces=np.stack(_forces(exact, displaced)), show_drift=False)
+    crystal.produce_force_constants(forces=np.stack(_forces(exact, displaced, progress)), show_drift=False)
     crystal.run_qpoints([[0.0, 0.0, 0.0]])
     gamma = np.sort(np.abs(crystal.get_qpoints_dict()["frequencies"][0]))
     crystal.symmetrize_force_constants(show_drift=False)
@@ -193,12 +195,18 @@ def write_phonons(folder: Path | str, found: Phonons) -> list[Path]:
     return [folder / name for name in ("phonons.json", "phonons.png", "phonopy.yaml")]
 
 
-def _forces(potential: Potential, structures: Sequence[Atoms]) -> list[np.ndarray]:
+def _forces(
+    potential: Potential, structures: Sequence[Atoms], progress: Callable[[str, int, int], None] | None = None
+) -> list[np.ndarray]:
     """Forces of every structure, eV/A."""
-    graphs = [from_atoms(atoms, keys=None) for atoms in structures]
-    rows = [prediction.forces for _, prediction, _ in predictions(potential, graphs) if prediction.forces is not None]
-    together = np.concatenate([forces.cpu().numpy() for forces in rows])
-    return np.split(together, np.cumsum([len(atoms) for atoms in structures])[:-1])
+    graphs, rows, done = [from_atoms(atoms, keys=None) for atoms in structures], [], 0
+    for batch, prediction, _ in predictions(potential, graphs):
+        assert prediction.forces is not None
+        rows.append(prediction.forces.cpu().numpy())
+        done += batch.graph_count
+        if progress:
+            progress("displacements", done, len(graphs))
+    return np.split(np.concatenate(rows), np.cumsum([len(atoms) for atoms in structures])[:-1])
 
 
 def _path(crystal: Any) -> tuple[list[tuple[np.ndarray, np.ndarray]], list[tuple[float, str]]]:
