@@ -10,6 +10,7 @@ import torch
 from intertwine.experiments.apen_methods import Reader
 from intertwine.geometry.articulated import Clouds, scattered
 from intertwine.geometry.piecewise.bound import not_covered
+from intertwine.geometry.piecewise.refinement import pure_points
 from intertwine.groups.error import relative_error
 from intertwine.groups.frames.part_frames import Upright
 
@@ -34,6 +35,8 @@ class Bounded:
     """2 max_i |f_i| mean_i b_i; see `not_covered`."""
     covered: tuple[float, ...]
     """Share of the points for which the network must be exact."""
+    pure: tuple[float, ...]
+    """Share of the points whose part, in each layer, lies inside one true part; clouds as they are."""
 
     @property
     def violations(self) -> int:
@@ -66,16 +69,19 @@ def bounded(reader: Reader, clouds: Clouds, sizes: Sequence[float], *, seed: int
     measured: list[float] = []
     bound: list[float] = []
     covered: list[float] = []
+    before = double.read(still)
+    here = double.logits(before)
     for size in sizes:
         moved, _ = scattered(still, angle=size, shift=size / 10, generator=draw)
-        before, after = double.read(still), double.read(moved)
-        here, there = double.logits(before), double.logits(after)
+        after = double.read(moved)
+        there = double.logits(after)
         off = not_covered(before, after, still.part)
         largest = torch.maximum(here.norm(dim=-1).amax(-1), there.norm(dim=-1).amax(-1))
         measured += (here - there).norm(dim=-1).mean(-1).tolist()
         bound += (2 * largest * off.mean(-1)).tolist()
         covered += (off < 1e-6).double().mean(-1).tolist()
-    return Bounded(tuple(measured), tuple(bound), tuple(covered))
+    pure = tuple(float(pure_points(part, still.part).double().mean()) for part in before.parts)
+    return Bounded(tuple(measured), tuple(bound), tuple(covered), pure)
 
 
 def draw(found: Bounded, file: Path) -> Path:

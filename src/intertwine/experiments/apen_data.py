@@ -1,7 +1,7 @@
 """What the APEN experiment reads: bodies in narrow and wide poses, rooms, scans; SE(3) moves every part by itself."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,7 +11,6 @@ import torch
 from intertwine.geometry.articulated import MANNEQUIN, Clouds, mannequins, proportions, scattered
 from intertwine.geometry.articulated_human import (
     KINDS,
-    Human,
     captured_joints,
     load_human,
     people,
@@ -27,7 +26,11 @@ FILES = {
     "scans": "mosd/mosd_4096.npz",
 }
 MOTION = "cmu_mocap/positions_30hz.npz"
-LEARNT_TRIALS, TESTED_TRIALS = ["02_01", "02_03", "02_05", "03_01", "01_02"], ["02_02", "02_07", "03_02", "01_05"]
+LEARNT_TRIALS = ["02_01", "02_03", "02_05", "03_01", "01_02"]
+CHOSEN_TRIALS = ["02_02", "02_07", "03_02", "01_05"]
+TESTED_TRIALS = ["02_04", "02_06", "02_08", "03_03", "01_07"]
+CHOSEN_SCANS = 10
+"""Scans to learn from that are kept for choosing."""
 
 
 class DataFolderError(ValueError):
@@ -39,13 +42,18 @@ Kind = Literal["parts", "subjects"]
 
 @dataclass(frozen=True)
 class Task:
-    """Clouds to learn from and to be tested on."""
+    """Clouds to learn from, to choose lengths and networks on, and to be tested on.
+
+    To name parts, each has bodies and captured poses of its own.
+    """
 
     name: str
     kind: Kind
     """"parts": label every point; "subjects": say whose body it is."""
     classes: int
     train: Clouds
+    validation: dict[str, Clouds]
+    """"narrow" and "wide": all that was looked at when the experiment was tuned."""
     tests: dict[str, Clouds]
     """"narrow" as in training, "wide", and "apart": wide, with every part moved on its own besides."""
     part_length: float
@@ -90,14 +98,13 @@ def load(name: str, data: Path | None, *, train: int, test: int, points: int, su
         return _mannequins(name, train, test, points, subjects, draw)
     if name.startswith("people"):
         return _people(name, data, train, test, points, subjects, draw)
-    return (
-        _rooms(name, data, train, test, points, draw) if name.startswith("rooms") else _scans(name, data, points, draw)
-    )
+    if name.startswith("rooms"):
+        return _rooms(name, data, train, test, points, draw)
+    return _scans(name, data, train, points, draw)
 
 
-def _tests(make: Callable[[float], Clouds], draw: torch.Generator) -> dict[str, Clouds]:
-    narrow, wide = make(NARROW), make(WIDE)
-    return {"narrow": narrow, "wide": wide, "apart": scattered(wide, angle=math.pi, shift=0.5, generator=draw)[0]}
+def _apart(tests: dict[str, Clouds], draw: torch.Generator) -> dict[str, Clouds]:
+    return {**tests, "apart": scattered(tests["wide"], angle=math.pi, shift=0.5, generator=draw)[0]}
 
 
 def _mannequins(name: str, train: int, test: int, points: int, subjects: int, draw: torch.Generator) -> Task:
@@ -113,36 +120,38 @@ def _mannequins(name: str, train: int, test: int, points: int, subjects: int, dr
         return Clouds(clouds.points, clouds.part, clouds.label, who)
 
     learnt = make(train, NARROW)
-    tests = _tests(lambda angle: make(test, angle), draw)
+    validation, tests = ({"narrow": make(n, NARROW), "wide": make(n, WIDE)} for n in (test // 2, test))
     kind, classes = ("subjects", subjects) if by_subject else ("parts", len(MANNEQUIN))
-    return Task(name, kind, classes, learnt, tests, 0.15, 0.3)
+    return Task(name, kind, classes, learnt, validation, _apart(tests, draw), 0.15, 0.3)
 
 
 def _people(name: str, data: Path, train: int, test: int, points: int, subjects: int, draw: torch.Generator) -> Task:
     human = load_human(data / FILES["people"])
     by_subject, captured = name.endswith("subjects"), (data / MOTION).exists()
-    shapes = torch.rand(subjects, len(human.shapes), generator=draw)
-    shapes = torch.where(torch.rand(shapes.shape, generator=draw) < 2 / len(human.shapes), shapes, 0.0)
+    amount = torch.rand(3, subjects, len(human.shapes), generator=draw)
+    shapes = torch.where(torch.rand(amount.shape, generator=draw) < 2 / len(human.shapes), amount, 0.0)
+    first, second, third = shapes[[0, 0, 0]] if by_subject else shapes
 
-    def make(count: int, angle: float, trials: list[str]) -> Clouds:
+    def make(count: int, angle: float, trials: list[str], bodies: torch.Tensor) -> Clouds:
         local = random_joints(count, angle, generator=draw)
         if captured and angle == NARROW:  # every second pose
             poses = captured_joints(data / MOTION, human, trials, every=10)
             local[::2] = poses[torch.randint(len(poses), (len(local[::2]),), generator=draw)]
         who = torch.arange(count) % subjects
-        chunks = [_posed(human, local[rows], who[rows], shapes, points, draw) for rows in torch.arange(count).split(50)]
-        return Clouds(*(torch.cat(each) for each in zip(*((c.points, c.part, c.label, c.subject) for c in chunks))))
+        return _together(
+            [
+                people(human, local[rows], who[rows], bodies, points=points, generator=draw)
+                for rows in torch.arange(count).split(100)
+            ]
+        )
 
-    learnt = make(train, NARROW, LEARNT_TRIALS)
-    tests = _tests(lambda angle: make(test, angle, TESTED_TRIALS), draw)
+    learnt = make(train, NARROW, LEARNT_TRIALS, first)
+    validation, tests = (
+        {"narrow": make(n, NARROW, trials, bodies), "wide": make(n, WIDE, trials, bodies)}
+        for n, trials, bodies in ((test // 2, CHOSEN_TRIALS, second), (test, TESTED_TRIALS, third))
+    )
     kind, classes = ("subjects", subjects) if by_subject else ("parts", len(KINDS))
-    return Task(name, kind, classes, learnt, tests, 0.12, 0.3)
-
-
-def _posed(
-    human: Human, local: torch.Tensor, who: torch.Tensor, shapes: torch.Tensor, points: int, draw: torch.Generator
-) -> Clouds:
-    return people(human, local, who, shapes, points=points, generator=draw)
+    return Task(name, kind, classes, learnt, validation, _apart(tests, draw), 0.12, 0.3)
 
 
 def _rooms(name: str, data: Path, train: int, test: int, points: int, draw: torch.Generator) -> Task:
@@ -153,13 +162,24 @@ def _rooms(name: str, data: Path, train: int, test: int, points: int, draw: torc
         return rooms(furniture, count, pieces=4, points=points, turn=turn, generator=draw)
 
     learnt = make(train, NARROW)
-    tests = _tests(lambda angle: make(test, angle), draw)
-    return Task(name, "parts", len(PIECES) + 1, learnt, tests, 0.3, 0.6)
+    validation, tests = ({"narrow": make(n, NARROW), "wide": make(n, WIDE)} for n in (test // 2, test))
+    return Task(name, "parts", len(PIECES) + 1, learnt, validation, _apart(tests, draw), 0.3, 0.6)
 
 
-def _scans(name: str, data: Path, points: int, draw: torch.Generator) -> Task:
-    learnt, tested = load_scans(data / FILES["scans"], points=points, generator=draw)
-    # a scan cannot be posed: "wide" turns each object about its own centre and leaves the table
-    wide, _ = scattered(tested, angle=WIDE, shift=0.05, still=0, generator=draw)
-    apart, _ = scattered(tested, angle=math.pi, shift=0.5, generator=draw)
-    return Task(name, "parts", 2, learnt, {"narrow": tested, "wide": wide, "apart": apart}, 0.05, 0.15)
+def _scans(name: str, data: Path, train: int, points: int, draw: torch.Generator) -> Task:
+    known, tested = load_scans(data / FILES["scans"], points=points, generator=draw)
+    ours = torch.arange(len(known) - CHOSEN_SCANS)
+    learnt = [known.take(ours)]
+    while len(ours) * len(learnt) < train:  # the same scans, thinned to other points
+        learnt.append(load_scans(data / FILES["scans"], points=points, generator=draw)[0].take(ours))
+
+    def both(scans: Clouds) -> dict[str, Clouds]:
+        """A scan cannot be posed: "wide" turns each object about its own centre and leaves the table."""
+        return {"narrow": scans, "wide": scattered(scans, angle=WIDE, shift=0.05, still=0, generator=draw)[0]}
+
+    validation = both(known.take(torch.arange(len(ours), len(known))))
+    return Task(name, "parts", 2, _together(learnt), validation, _apart(both(tested), draw), 0.05, 0.15)
+
+
+def _together(clouds: Sequence[Clouds]) -> Clouds:
+    return Clouds(*(torch.cat(each) for each in zip(*((c.points, c.part, c.label, c.subject) for c in clouds))))

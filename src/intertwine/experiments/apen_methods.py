@@ -29,14 +29,17 @@ class Method:
     frames: FrameOfParts
     rotate: bool = False
     """Show every cloud in random orientations while training."""
+    exchange: bool = True
+    """Whether parts that touch tell each other what they are; only those that are found can touch."""
 
 
-POINTNET = Method("PointNet", "whole", Upright())
 ROTATED = Method("PointNet, trained on rotations", "whole", Upright(), rotate=True)
 GLOBAL = Method("PointNet in the frame of the cloud", "whole", PartPCA("SE"))
 TRUE = Method("APEN, true partition", "true", PartPCA("SE"))
-FOUND = Method("APEN, predicted partition", "found", PartPCA("SE"))
-METHODS = (POINTNET, ROTATED, GLOBAL, TRUE, FOUND)
+ALONE = Method("APEN, predicted partition", "found", PartPCA("SE"), exchange=False)
+FOUND = Method("APEN, predicted partition, parts that touch talk", "found", PartPCA("SE"))
+METHODS = (ROTATED, GLOBAL, TRUE, ALONE, FOUND)
+"""As the paper has it but for the last, where parts exchange invariants: see `Exchange`."""
 
 
 class Reader(nn.Module):
@@ -44,13 +47,14 @@ class Reader(nn.Module):
 
     def __init__(
         self, method: Method, kind: Kind, classes: int, *, channels: tuple[int, int], hidden: int, grouping: Grouping,
-        length: float,
+        length: float, rounds: int,
     ) -> None:  # fmt: skip
         super().__init__()
         self.method, self.kind = method, kind
         self.network = PiecewiseNetwork(
-            channels=channels, hidden=hidden, length=length, grouping=grouping, frames=method.frames
-        )
+            channels=channels, hidden=hidden, length=length, grouping=grouping, frames=method.frames,
+            rounds=rounds if method.exchange else 0,
+        )  # fmt: skip
         width = channels[0] * (1 if kind == "parts" else 2)
         self.head = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, classes))
 
