@@ -53,31 +53,25 @@ def label(
 
 
 def _label_fleet(frames: Path, out: Path, charge: int, crew: dict[str, Any], *, quiet: bool) -> None:
-    from intertwine.cli.bar import bar
+    from intertwine.cli.fleets import run_all, tell_failures, write_frames
     from intertwine.potentials.data.label import require_place
     from intertwine.potentials.data.readers import read
-    from intertwine.potentials.simulation.fleet import run_fleet
-    from intertwine.potentials.simulation.fleet_tasks import fingerprint, prepare_label
-    from intertwine.potentials.structures.textfile import write_text
+    from intertwine.potentials.simulation.fleet_tasks import prepare_label
 
     require_place(out)
     count, ledger = len(read(frames)), out.with_name(f"{out.name}.ledger")
-    with bar(quiet=quiet) as show:
-        outcomes = run_fleet(
-            prepare_label,
-            (str(frames.absolute()), charge),
-            count,
-            ledger=ledger,
-            about={"verb": "label", "files": fingerprint(frames), "charge": charge},
-            progress=show,
-            **crew,
-        )
-    labelled = [outcome["frame"] for outcome in outcomes if "frame" in outcome]
-    if labelled:
-        write_text(out, "".join(labelled))
-    ledger.unlink()
-    typer.echo(f"labelled     {len(labelled)} of {count} frames")
-    for index, outcome in enumerate(outcomes):
-        if "failed" in outcome:
-            typer.echo(f"failed       frame {index}: {outcome['failed']}", err=True)
+    outcomes = run_all(
+        "label",
+        prepare_label,
+        (str(frames.absolute()), charge),
+        count,
+        files=(frames,),
+        settings={"charge": charge},
+        ledger=ledger,
+        crew=crew,
+        quiet=quiet,
+    )
+    labelled = write_frames(outcomes, out, ledger)
+    typer.echo(f"labelled     {labelled} of {count} frames")
+    tell_failures([outcome.get("failed") for outcome in outcomes], column=13)
     typer.echo(f"written      {out if labelled else 'nothing: no frame could be labelled'}")

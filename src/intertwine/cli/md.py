@@ -140,32 +140,29 @@ def _run_all(
     tabulated: bool | None,
     quiet: bool,
 ) -> None:
-    from intertwine.cli.bar import bar
+    from intertwine.cli.fleets import run_all, tell_failures
     from intertwine.cli.structures import open_potential
     from intertwine.potentials.data.readers import read
-    from intertwine.potentials.simulation.fleet import run_fleet
-    from intertwine.potentials.simulation.fleet_tasks import fingerprint, prepare_md
+    from intertwine.potentials.simulation.fleet_tasks import prepare_md
 
     open_potential(potential, "cpu", tabulated=tabulated)
     count = len(read(structures))
     folder.mkdir(parents=True, exist_ok=True)
-    files = fingerprint(potential / "checkpoint.json", structures)
-    with bar(quiet=quiet) as show:
-        outcomes = run_fleet(
-            prepare_md,
-            (str(potential.absolute()), str(structures.absolute()), tabulated, str(folder.absolute()), choices),
-            count,
-            ledger=folder / "ledger.jsonl",
-            about={"verb": "md", "files": files, "tabulated": tabulated, **choices},
-            progress=show,
-            **crew,
-        )
+    outcomes = run_all(
+        "md",
+        prepare_md,
+        (str(potential.absolute()), str(structures.absolute()), tabulated, str(folder.absolute()), choices),
+        count,
+        files=(potential / "checkpoint.json", structures),
+        settings={"tabulated": tabulated, **choices},
+        ledger=folder / "ledger.jsonl",
+        crew=crew,
+        quiet=quiet,
+    )
     done = [outcome for outcome in outcomes if "failed" not in outcome]
     typer.echo(f"done         {len(done)} of {count} structures")
     if done:
         typer.echo(f"temperature  {sum(outcome['temperature'] for outcome in done) / len(done):.1f} K on average")
         typer.echo(f"drift        {max(abs(outcome['drift']) for outcome in done):.4g} meV/atom/ps at most")
-    for index, outcome in enumerate(outcomes):
-        if "failed" in outcome:
-            typer.echo(f"failed       frame {index}: {outcome['failed']}", err=True)
+    tell_failures([outcome.get("failed") for outcome in outcomes], column=13)
     typer.echo(f"written      {folder}: 000000.h5 and on")

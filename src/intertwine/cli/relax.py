@@ -118,6 +118,7 @@ def _relax_all(
     import numpy as np
 
     from intertwine.cli.bar import bar
+    from intertwine.cli.fleets import tell_failures
     from intertwine.cli.structures import open_potential
     from intertwine.potentials.data.readers import read
     from intertwine.potentials.simulation.batched_relax import relax_all
@@ -132,9 +133,7 @@ def _relax_all(
     converged = sum(found.converged for found in outcomes)
     steps = np.median([found.steps for found in outcomes])
     typer.echo(f"converged  {converged} of {len(outcomes)} structures, after {steps:.0f} steps at the median")
-    for index, found in enumerate(outcomes):
-        if found.failure is not None:
-            typer.echo(f"failed     frame {index}: {found.failure}", err=True)
+    tell_failures([found.failure for found in outcomes], column=11)
     typer.echo(f"written    {out}")
 
 
@@ -148,35 +147,28 @@ def _relax_fleet(
     tabulated: bool | None,
     quiet: bool,
 ) -> None:
-    from intertwine.cli.bar import bar
+    from intertwine.cli.fleets import run_all, tell_failures, write_frames
     from intertwine.cli.structures import open_potential
     from intertwine.potentials.data.readers import read, require_writable
-    from intertwine.potentials.simulation.fleet import run_fleet
-    from intertwine.potentials.simulation.fleet_tasks import fingerprint, prepare_relax
-    from intertwine.potentials.structures.textfile import write_text
+    from intertwine.potentials.simulation.fleet_tasks import prepare_relax
 
     require_writable(out)
     open_potential(potential, "cpu", tabulated=tabulated)
     count, ledger = len(read(structures)), out.with_name(f"{out.name}.ledger")
-    files = fingerprint(potential / "checkpoint.json", structures)
-    with bar(quiet=quiet) as show:
-        outcomes = run_fleet(
-            prepare_relax,
-            (str(potential.absolute()), str(structures.absolute()), tabulated, choices),
-            count,
-            ledger=ledger,
-            about={"verb": "relax", "files": files, "tabulated": tabulated, **choices},
-            unit=max(1, min(32, count // (4 * (crew["workers"] or 1)))),
-            progress=show,
-            **crew,
-        )
-    frames = [outcome["frame"] for outcome in outcomes if "frame" in outcome]
-    if frames:
-        write_text(out, "".join(frames))
-    ledger.unlink()
+    outcomes = run_all(
+        "relax",
+        prepare_relax,
+        (str(potential.absolute()), str(structures.absolute()), tabulated, choices),
+        count,
+        files=(potential / "checkpoint.json", structures),
+        settings={"tabulated": tabulated, **choices},
+        ledger=ledger,
+        crew=crew,
+        unit=max(1, min(32, count // (4 * (crew["workers"] or 1)))),
+        quiet=quiet,
+    )
+    written = write_frames(outcomes, out, ledger)
     converged = sum(outcome.get("converged", False) for outcome in outcomes)
     typer.echo(f"converged  {converged} of {count} structures")
-    for index, outcome in enumerate(outcomes):
-        if "failed" in outcome:
-            typer.echo(f"failed     frame {index}: {outcome['failed']}", err=True)
-    typer.echo(f"written    {out}" if frames else "written    nothing: every structure failed")
+    tell_failures([outcome.get("failed") for outcome in outcomes], column=11)
+    typer.echo(f"written    {out}" if written else "written    nothing: every structure failed")
