@@ -27,7 +27,7 @@ def outcome(tmp_path_factory):
 def test_it_runs_from_end_to_end_and_a_single_seed_decides_nothing(outcome):
     assert outcome.data.startswith("Stand-in data") and outcome.verdict is OPEN
     classes, tours = outcome.measured.tables
-    assert [row.name for row in classes.ours] == [method.name for method in rotated_classes.METHODS]
+    assert [row.name for row in classes.ours] == [method.name for method in tinvnn.METHODS]
     assert all(0 <= cell.value <= 100 for row in classes.ours for cell in row.cells[:3])
     assert len(tours.ours) == 4 and all(cell.value >= -1e-4 for row in tours.ours for cell in row.cells)
 

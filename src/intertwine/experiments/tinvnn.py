@@ -48,7 +48,7 @@ BUDGETS = {
         ),
     ),
     "small": Budget(
-        12.0,
+        8.0,
         "1600 clouds of 128 points, 2000 instances of 10 cities, on two cores",
         Size(ClassesSize(1600, 600, 128, plan(20, 32)), ToursSize(2000, 300, 10, plan(20, 32))),
         seeds=2,
@@ -66,12 +66,19 @@ BUDGETS = {
 
 # ---- run
 
+METHODS = [
+    method
+    for method in rotated_classes.METHODS
+    if method.name not in ("PointNet, z augmented", "frame average, stochastic")
+]
+"""Those that the claim is about; the other two belong to `reproduce frame-averaging`."""
+
 
 def run_seed(
     size: Size, data: Path | None, seed: int, progress: Stage
 ) -> tuple[dict[str, Classified], dict[str, dict[str, float]]]:
     """Both tasks with one seed."""
-    clouds = rotated_classes.train_all(size.classes, data, seed, progress)
+    clouds = rotated_classes.train_all(size.classes, data, seed, progress, methods=METHODS)
     return clouds, tinvnn_tours.train_all(size.tours, seed, progress)
 
 
