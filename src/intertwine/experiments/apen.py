@@ -52,7 +52,7 @@ class Size:
 
 
 PLAN = TrainingPlan(
-    epochs=7, batch_size=8, learning_rate=0.005, schedule="cosine", warmup_steps=20, ema_decay=0.98, clip_norm=5.0
+    epochs=8, batch_size=8, learning_rate=0.005, schedule="cosine", warmup_steps=20, ema_decay=0.98, clip_norm=5.0
 )
 SMOKE = Size(32, 8, 64, replace(PLAN, epochs=2), (8, 2), 16, 12, subjects=3)
 SMALL = Size(480, 100, 192, PLAN)
@@ -60,7 +60,7 @@ FULL = Size(4000, 500, 512, replace(PLAN, epochs=100), (64, 8), 96, 32, (0.3, 0.
 BUDGETS = {
     "smoke": Budget(0.5, "a few clouds and steps show that everything runs; accuracies mean nothing", SMOKE),
     "small": Budget(
-        16.0, "192 points, networks of 70 thousand weights and a few hundred steps, on one core", SMALL, seeds=2
+        15.0, "192 points, networks of a hundred thousand weights and 480 steps, on one core", SMALL, seeds=2
     ),
     "full": Budget(1500.0, "512 points and four layers as in the paper, on two cores", FULL, seeds=3),
 }
