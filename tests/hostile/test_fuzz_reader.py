@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from corpus import COPPER, REQUIRED, WATER
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from examples import examples
 from intertwine.potentials.data.extxyz import parse
 from intertwine.potentials.data.label_keys import to_graph
 from intertwine.potentials.data.readers import read
@@ -58,7 +59,7 @@ def outcome(run) -> None:
 
 
 @given(EDITS)
-@settings(max_examples=400)
+@examples(400)
 def test_edited_text_is_read_soundly_or_refused(edits):
     text = GOOD
     for start, length, token in edits:
@@ -69,7 +70,7 @@ def test_edited_text_is_read_soundly_or_refused(edits):
 @given(
     st.binary(max_size=300), st.sampled_from([".extxyz", ".extxyz.gz", ".extxyz.xz", ".h5", ".aselmdb", ".db", ".json"])
 )
-@settings(max_examples=100)
+@examples(100)
 def test_random_bytes_are_refused(tmp_path: Path, data, suffix):
     path = tmp_path / f"random{suffix}"
     path.write_bytes(data)

@@ -3,13 +3,14 @@
 from itertools import chain
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
+from examples import examples
 from intertwine.training.sampler import EpochSampler
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(size=some.integers(1, 60), batch=some.integers(1, 20), seed=some.integers(0, 10**9), world=some.integers(1, 5))
 def test_processes_together_see_every_item_once_in_the_batches_of_one_process(size, batch, seed, world):
     alone = list(EpochSampler(size, batch_size=batch, seed=seed).batches(epoch=2))

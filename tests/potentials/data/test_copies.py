@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, make_supercell, molecule
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from examples import examples
 from intertwine.potentials.data.copies import find_copies
 from intertwine.potentials.data.readers import from_atoms
 from intertwine.potentials.structures.images import distances
@@ -34,7 +35,7 @@ def disguised(atoms: Atoms, rng: np.random.Generator) -> Atoms:
 
 
 @given(st.integers(0, 2**32), st.booleans())
-@settings(max_examples=40)
+@examples(40)
 def test_a_disguised_structure_is_found_and_a_changed_one_is_not(seed, periodic):
     rng = np.random.default_rng(seed)
     atoms = random_cell(rng, periodic)

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 import torch
 from formats import assert_equal, crystal, varied, water
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from examples import examples
 from intertwine.potentials.data.frame_store import FrameStore
 from intertwine.potentials.data.prepared import Prepared
 from intertwine.potentials.data.readers import from_atoms, read, write
@@ -46,7 +47,7 @@ frames = st.lists(
 
 
 @given(frames, st.booleans())
-@settings(max_examples=40)
+@examples(40)
 def test_any_sound_structures_survive_a_store(tmp_path, frames, compress):
     graphs = []
     for rows, energy, has_energy, has_forces, group in frames:

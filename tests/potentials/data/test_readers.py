@@ -11,9 +11,10 @@ from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from examples import examples
 from intertwine.potentials.data.label_keys import LabelKeys
 from intertwine.potentials.data.readers import from_atoms, read, to_atoms, write
 from intertwine.potentials.structures import textfile
@@ -236,7 +237,7 @@ numbers = st.floats(-1e5, 1e5, allow_subnormal=False)
 
 
 @given(st.lists(st.tuples(st.integers(1, 118), *[numbers] * 6), min_size=1, max_size=4), numbers, st.booleans())
-@settings(max_examples=60)
+@examples(60)
 def test_any_sound_structure_survives_writing(tmp_path, rows, energy, labelled):
     values = np.array([row[1:] for row in rows])
     atoms = Atoms([row[0] for row in rows], positions=values[:, :3] + 10 * np.arange(len(rows))[:, None])

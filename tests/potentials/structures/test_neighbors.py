@@ -10,9 +10,10 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import bulk, molecule
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from examples import examples
 from intertwine.potentials.data.readers import from_atoms
 from intertwine.potentials.structures.batching import collate
 from intertwine.potentials.structures.graph import Graph, GraphError
@@ -71,7 +72,7 @@ SHAPES = st.sampled_from(["orthorhombic", "skewed", "left-handed", "thin"])
 
 
 @given(st.integers(0, 2**32), st.tuples(*[st.booleans()] * 3), SHAPES, st.integers(1, 5), st.floats(1.0, 4.5))
-@settings(max_examples=120)
+@examples(120)
 def test_edges_are_those_of_brute_force(seed, pbc, shape, count, cutoff):
     atoms = random_atoms(seed, pbc, shape, count)
     try:

@@ -7,9 +7,10 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import bulk, molecule
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from examples import examples
 from intertwine.potentials.data.readers import from_atoms
 from intertwine.potentials.structures.batching import collate
 from intertwine.potentials.structures.graph import GraphError
@@ -31,7 +32,7 @@ def shortest_distance(atoms: Atoms) -> float:
 
 
 @given(st.integers(0, 2**32), st.tuples(*[st.booleans()] * 3), st.floats(0.15, 3.0), st.integers(1, 6))
-@settings(max_examples=150)
+@examples(150)
 def test_overlap_is_found_exactly_when_it_is_there(seed, pbc, size, count):
     rng = np.random.default_rng(seed)
     cell = rng.uniform(-1, 1, (3, 3)) * size + np.diag(rng.uniform(0.2, 1, 3)) * size
