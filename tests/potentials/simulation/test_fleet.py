@@ -3,10 +3,13 @@
 import json
 import os
 import signal
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from intertwine.potentials.simulation.crew import RayCrew
 from intertwine.potentials.simulation.fleet import run_fleet
 from intertwine.potentials.simulation.ledger import Ledger
 from intertwine.potentials.structures.graph import GraphError
@@ -49,13 +52,29 @@ def test_dead_workers_are_replaced_and_their_work_is_done_by_others(tmp_path):
     assert seen[-1] == 6
 
 
-def test_actors_of_ray_are_replaced_too(tmp_path):
+def test_actors_of_ray_are_replaced_too(tmp_path, monkeypatch):
     ray = pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # at ray's 15 they would starve on a busy machine
     arguments, choices = (str(tmp_path), [1], [], [2]), {"about": {"what": "squares"}, "workers": 1}
     outcomes = run_fleet(prepare, arguments, 3, ledger=tmp_path / "ledger.jsonl", engine="ray", **choices)
     assert outcomes == [{"square": 0}, {"square": 1}, {"failed": "structure 2 is bad"}]
     assert attempts(tmp_path, 1) == 2
     assert not ray.is_initialized()  # what was started here is shut down
+
+
+def test_a_cluster_that_is_there_is_not_told_how_many_processors_it_has(monkeypatch):
+    seen = []
+
+    def init(**choices):
+        if "num_cpus" in choices:
+            raise ValueError("When connecting to an existing cluster, num_cpus and num_gpus must not be provided.")
+        seen.append(choices)
+
+    actor = SimpleNamespace(remote=lambda *arguments: object())
+    ray = SimpleNamespace(init=init, is_initialized=lambda: False, remote=lambda **choices: lambda kind: actor)
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    assert RayCrew(prepare, (), workers=3).free() == 3
+    assert len(seen) == 1 and seen[0]["log_to_driver"] is False
 
 
 class Stop(Exception):

@@ -124,7 +124,7 @@ def work(prepare: Callable[..., Task], arguments: tuple[Any, ...], pipe: Any) ->
 
 
 class RayCrew:
-    """Actors of a ray cluster, or of a ray that is started here where none is running.
+    """Actors of the ray cluster that RAY_ADDRESS or `ray start` names, or of a ray that is started here where none is.
 
     Args:
         prepare, arguments: as for `ProcessCrew`; files that they name have to be there on every machine.
@@ -142,7 +142,11 @@ class RayCrew:
         self._ours = not ray.is_initialized()
         if self._ours:
             places = {"env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}}
-            ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, runtime_env=places)
+            choices: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "runtime_env": places}
+            try:
+                ray.init(num_cpus=workers, **choices)
+            except ValueError:  # a cluster has its own processors, and refuses to be told
+                ray.init(**choices)
         self._actor: Any = ray.remote(num_cpus=1, max_restarts=0)(Actor)
         self._idle = [self._actor.remote(*self._start) for _ in range(workers)]
         self._busy: dict[Any, tuple[Any, Any]] = {}
