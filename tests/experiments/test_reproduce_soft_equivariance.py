@@ -118,7 +118,7 @@ def test_verdicts_follow_the_numbers():
     assert [each.verdict for each in judge(fits(0.5, True), decides=True)] == [Verdict.reproduced] * 3
     low, high, wrong = judge(fits(1.5, False), decides=True)
     assert (low.verdict, high.verdict) == (Verdict.not_reproduced, Verdict.reproduced)
-    assert wrong.verdict == Verdict.not_decided and "1 of 2" in wrong.evidence
+    assert wrong.verdict == Verdict.not_decided and "1 of 2 trainings; by lot, in 1.0" in wrong.evidence
     assert {each.verdict for each in judge(fits(0.5, True), decides=False)} == {Verdict.not_decided}
     assert "0.50, 0.55" in judge(fits(0.5, True), decides=True)[0].evidence
 
