@@ -26,12 +26,14 @@ from intertwine.experiments.graph_sets import connected_graphs, double_covers
 from intertwine.experiments.rotated_classes import ClassesSize
 from intertwine.experiments.verdict import Verdict
 from intertwine.geometry.meshes import MeshError
-from intertwine.groups.actions import LastAxis, Points
+from intertwine.groups.actions import BothAxes, LastAxis, Points
 from intertwine.groups.classical import O
 from intertwine.groups.error import equivariance_error
 from intertwine.groups.euclidean import E, linear_part
+from intertwine.groups.frames.pca import PCAFrame
 from intertwine.groups.frames.sort import SortFrame
 from intertwine.groups.representation import Restrict, Standard
+from intertwine.nn.frame_average import FrameAverage
 
 YES, NO, OPEN = Verdict.reproduced, Verdict.not_reproduced, Verdict.not_decided
 PLAN = frame_averaging.plan(1, 12)
@@ -78,6 +80,21 @@ def test_networks_of_particles_move_with_them_or_do_not(name):
     inputs = [systems.positions, systems.velocities, systems.charges]
     error = equivariance_error(net, inputs, [position, velocity, None], position, E(3))
     assert (error < 1e-9) == (name not in (PLAIN, MOVING))
+
+
+def test_signs_that_differ_between_frames_cancel_in_vectors_and_not_in_lines():
+    class Positive(nn.Module):
+        def forward(self, x):
+            return x.abs()
+
+    x = torch.randn(2, 9, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    position, turn = Points(E(3)), Restrict(Standard(O(3)), E(3), linear_part)
+    lines = frame_averaging_normals.Lines(Positive())
+    averaged = FrameAverage(lines, PCAFrame("E"), [position], BothAxes(turn))
+    assert equivariance_error(averaged, [x], [position], BothAxes(turn), E(3)) < 1e-12
+    assert equivariance_error(lines, [x], [position], BothAxes(turn), E(3)) > 0.1
+    assert torch.allclose(averaged(x).diagonal(dim1=-2, dim2=-1).sum(-1), torch.ones(2, 9).double())
+    assert FrameAverage(Positive(), PCAFrame("E"), [position], LastAxis(turn))(x).abs().max() < 1e-12
 
 
 def test_block_means_are_the_average_over_all_orders():

@@ -23,7 +23,7 @@ from intertwine.geometry.meshes import MeshError, sample_surface
 from intertwine.geometry.point_network import DGCNN, PointNet
 from intertwine.geometry.rotations import Turns, random_turns
 from intertwine.geometry.solids import solid_clouds
-from intertwine.groups.actions import LastAxis, Points
+from intertwine.groups.actions import BothAxes, Points
 from intertwine.groups.classical import O
 from intertwine.groups.euclidean import E, linear_part
 from intertwine.groups.frames.pca import PCAFrame
@@ -111,15 +111,32 @@ class Method:
         return f"{self.network}{', frame average' * self.averaged}, trained {self.turns}"
 
     def build(self, size: NormalsSize) -> nn.Module:
-        """A network from positions about the centre to vectors; averaged, one frame in training and all at the test."""
+        """A network from positions about the centre to lines; averaged, one frame in training and all at the test."""
         if self.network == "PointNet":
             net: nn.Module = PointNet(3, 3, widths=(*size.widths[:-1], 2 * size.widths[-1]), each_point=True)
         else:
             net = DGCNN(3, 3, widths=size.widths, each_point=True)
+        lines = Lines(net)
         if not self.averaged:
-            return net
-        vector = LastAxis(Restrict(Standard(O(3)), E(3), linear_part))
-        return FrameAverage(net, PCAFrame("E", degenerate="perturb"), [Points(E(3))], vector, "stochastic")
+            return lines
+        tensor = BothAxes(Restrict(Standard(O(3)), E(3), linear_part))
+        return FrameAverage(lines, PCAFrame("E", degenerate="perturb"), [Points(E(3))], tensor, "stochastic")
+
+
+class Lines(nn.Module):
+    """The line along each vector of a network, as the tensor v v^T / |v|^2.
+
+    Normals are known up to sign, and so are those a network finds in each frame: averaged as vectors they would cancel.
+    """
+
+    def __init__(self, net: nn.Module):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Float[Tensor, "surface point 3"]) -> Float[Tensor, "surface point 3 3"]:
+        """Forget the signs."""
+        v = nn.functional.normalize(self.net(x), dim=-1, eps=1e-6)
+        return v.unsqueeze(-1) * v.unsqueeze(-2)
 
 
 SETTINGS: tuple[tuple[bool, Turns], ...] = ((False, "I"), (False, "SO(3)"), (True, "I"))
@@ -134,9 +151,15 @@ def turned_both(x: Tensor, n: Tensor, turns: Turns, generator: torch.Generator |
     return x @ g, n @ g
 
 
-def misalignment(found: Float[Tensor, "surface point 3"], n: Float[Tensor, "surface point 3"]) -> Float[Tensor, ""]:
-    """1 - (n . found / |found|)^2, mean over points: blind to the sign; 2/3 for a random direction."""
-    return (1 - (nn.functional.normalize(found, dim=-1, eps=1e-6) * n).sum(-1).square()).mean()
+def misalignment(lines: Float[Tensor, "surface point 3 3"], n: Float[Tensor, "surface point 3"]) -> Float[Tensor, ""]:
+    """1 - n . lines n, mean over points: 1 - cos^2 for one line, and the mean of it for an average of lines."""
+    return (1 - torch.einsum("spi,spij,spj->sp", n, lines, n)).mean()
+
+
+def axis(lines: Float[Tensor, "surface point 3 3"]) -> Float[Tensor, "surface point 3 3"]:
+    """The line nearest to an average of lines: along its largest principal axis."""
+    v = torch.linalg.eigh(lines).eigenvectors[..., -1]
+    return v.unsqueeze(-1) * v.unsqueeze(-2)
 
 
 def objective(net: nn.Module, batch: Surfaces, turns: Turns) -> dict[str, Tensor]:
@@ -167,7 +190,7 @@ def train_all(size: NormalsSize, data: Path | None, seed: int, progress: Stage) 
             for turns in ("I", "SO(3)"):
                 moved = turned_both(x, n, turns, torch.Generator().manual_seed(9))
                 with torch.no_grad():
-                    found = torch.cat([net(part) for part in moved[0].split(20)])
+                    found = torch.cat([axis(net(part)) for part in moved[0].split(20)])
                 results[method.name][f"{kind}, {turns}"] = float(misalignment(found, moved[1]))
     progress(f"normals/{seed}", len(METHODS), len(METHODS))
     return results
@@ -190,7 +213,8 @@ def table(runs: Runs, size: NormalsSize) -> Table:
     note = (
         f"1 - cosine^2 between found and true normals, up to sign, mean over {size.points} points of a surface; "
         f"{size.train} surfaces to learn from, {size.test} of others to be tested on, as they are (I) and turned; "
-        "averages see one frame at a time in training. ± is the standard deviation over seeds."
+        "averages see one frame at a time in training, and what is averaged is lines, not vectors, since their signs "
+        "differ between frames and would cancel. ± is the standard deviation over seeds."
     )
     return Table("Normals", tuple(Column(f"test {test}", "1 - cos^2", 3) for test in tests), tuple(rows), note=note)
 
