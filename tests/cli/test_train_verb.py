@@ -11,6 +11,7 @@ from intertwine.cli.boundary import PACKAGE, warnings_in_a_line
 TINY = ["channels=4", "hidden=0e", "edge_degree=1", "layers=1", "radial_count=3", "radial_hidden=[4]"]
 TINY = [word for text in TINY for word in ("--set", f"model.{text}")]
 FLAGS = ["--valid", 0.25, "--model", "nequip", "--cutoff", 4.5, "--epochs", 2, "--batch-size", 3, "--lr", 0.02, *TINY]
+FLAGS += ["--minutes", 1000]
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +31,7 @@ def test_flags_alone_train_and_say_what_they_train_on(trained):
     assert lines[3].startswith("epoch 1/2") and "left" in lines[3]
     digest = json.loads((out / "potential" / "checkpoint.json").read_text())["sha256"]
     assert digest[:12] in result.stdout
+    assert "max_seconds: 60000.0" in (out / "config.yaml").read_text()
 
 
 def test_the_configuration_that_a_run_leaves_makes_the_same_potential_again(trained, tmp_path):

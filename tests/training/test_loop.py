@@ -145,9 +145,76 @@ def test_training_stops_early_when_the_validation_stops_improving():
     assert len(history) == 6
 
 
-def test_training_stops_when_the_time_is_up_and_still_validates(tmp_path, monkeypatch):
-    ticks = itertools.count(step=0.01)  # a clock of our own: this test must not depend on how busy the machine is
+@pytest.fixture
+def clock(monkeypatch) -> None:
+    """A clock of our own, a hundredth of a second further at every look: no test depends on how busy the machine is."""
+    ticks = itertools.count(step=0.01)
     monkeypatch.setattr("intertwine.training.run.time", SimpleNamespace(monotonic=lambda: next(ticks)))
+
+
+def rates_of_steps(monkeypatch) -> list[float]:
+    """Filled with the learning rate of every step from here on."""
+    rates: list[float] = []
+    step = torch.optim.AdamW.step
+
+    def noted(optimizer, *arguments):
+        rates.append(optimizer.param_groups[0]["lr"])
+        return step(optimizer, *arguments)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", noted)
+    return rates
+
+
+TIMED = dataclasses.replace(
+    TOY_PLAN, epochs=10**6, max_seconds=2.0, schedule="cosine", final_learning_rate=0.0, warmup_steps=0
+)
+
+
+def test_the_cosine_ends_with_the_time(clock, monkeypatch):
+    rates = rates_of_steps(monkeypatch)
+    train(plan=TIMED)
+    assert rates[0] == TIMED.learning_rate and rates == sorted(rates, reverse=True)
+    assert rates[len(rates) // 2] == pytest.approx(TIMED.learning_rate / 2, rel=0.1)
+    assert 0 <= rates[-1] < 0.001 * TIMED.learning_rate
+
+
+def test_epochs_that_come_before_the_time_end_the_cosine_as_if_there_were_no_limit(monkeypatch):
+    rates = rates_of_steps(monkeypatch)
+    train(plan=dataclasses.replace(TIMED, epochs=3, max_seconds=1e9))
+    train(plan=dataclasses.replace(TIMED, epochs=3, max_seconds=None))
+    assert rates[:15] == rates[15:] and rates[14] < 0.02 * TIMED.learning_rate
+
+
+def test_a_resumed_run_goes_on_from_the_time_it_had_used(clock, tmp_path, monkeypatch):
+    rates, count = rates_of_steps(monkeypatch), 0
+
+    def objective(model, batch):
+        nonlocal count
+        count += 1
+        if count == 78:
+            os.kill(os.getpid(), signal.SIGINT)
+        return toy_objective(model, batch)
+
+    with pytest.raises(Interrupted):
+        train(plan=TIMED, objective=objective, folder=tmp_path)
+    train(plan=TIMED, folder=tmp_path, resume=True)
+    assert rates == sorted(rates, reverse=True)
+    assert rates[78] == pytest.approx(rates[77], rel=0.1) and rates[78] < 0.8 * rates[0]
+    assert rates[-1] < 0.001 * rates[0]
+
+
+def test_the_cosine_ends_where_the_second_stage_begins_by_epochs_and_by_time(clock, monkeypatch):
+    rates = rates_of_steps(monkeypatch)
+    choices = {"schedule": "cosine", "final_learning_rate": 0.0, "warmup_steps": 0, "swa_learning_rate": 0.2}
+    train(plan=dataclasses.replace(TOY_PLAN, epochs=10, swa_start=6, **choices))
+    assert rates[29] < 0.02 * TOY_PLAN.learning_rate and rates[30:] == [0.2 * TOY_PLAN.learning_rate] * 20
+    rates.clear()
+    train(plan=dataclasses.replace(TIMED, swa_start=600_000, swa_learning_rate=0.2))
+    late = [rate for rate in rates if rate == 0.2 * TOY_PLAN.learning_rate]
+    assert rates[-len(late) :] == late and len(late) / len(rates) == pytest.approx(0.4, abs=0.05)
+
+
+def test_training_stops_when_the_time_is_up_and_still_validates(clock, tmp_path):
     plan = dataclasses.replace(TOY_PLAN, epochs=10**6, max_seconds=2.0)
     _, history = train(plan=plan, validate=toy_validate, folder=tmp_path)
     assert 0 < len(history) < 200
@@ -294,8 +361,11 @@ def objective(model, batch):
 plan = TrainingPlan(epochs=10, batch_size=5, learning_rate=0.02, weight_decay=0.1, devices=int(sys.argv[2]))
 history = fit(model, objective, toy_items(21), torch.stack, plan, validate=toy_validate, folder=sys.argv[1],
               progress=Quiet())
+timed = nn.Linear(3, 1).double()  # at a rate that follows the clock, which is not the same in two processes
+plan = TrainingPlan(epochs=10**6, max_seconds=0.1, schedule="cosine", batch_size=5, devices=int(sys.argv[2]))
+fit(timed, objective, toy_items(21), torch.stack, plan, progress=Quiet())
 if distributed.is_initialized():
-    for tensor in weights(model).values():
+    for tensor in [*weights(model).values(), *weights(timed).values()]:
         first = tensor.detach().clone()
         distributed.broadcast(first, src=0)
         assert torch.equal(first, tensor)
@@ -311,7 +381,7 @@ def test_two_processes_train_as_one_does(tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    done = subprocess.run([*launcher, script, tmp_path / "2", "2"], capture_output=True, text=True, timeout=240)
+    done = subprocess.run([*launcher, script, tmp_path / "2", "2"], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setattr(sys, "argv", ["script.py", str(tmp_path / "1"), "1"])

@@ -6,7 +6,7 @@ import sys
 from toy import TOY_PLAN, toy_collate, toy_items, toy_model, toy_objective, toy_validate
 
 from intertwine.training.loop import fit
-from intertwine.training.progress import Bar, Lines, Progress, Quiet, make_progress
+from intertwine.training.progress import Bar, Lines, Progress, Quiet, TimeLeft, make_progress
 
 
 def shown(progress: Progress) -> None:
@@ -28,6 +28,23 @@ def test_lines_report_within_a_long_epoch():
     stream = io.StringIO()
     shown(Lines(stream, seconds_between=0.0))
     assert "step 3/30  loss" in stream.getvalue()
+
+
+def test_time_left_is_that_of_the_steps_or_of_the_limit_whichever_is_less():
+    clock = iter([0.0, 10.0, 20.0, 20.0, 70.0])
+    left = TimeLeft(total=100, done=50, seconds=60.0, now=lambda: next(clock))
+    assert [left(50), left(60), left(90), left(60)] == [50.0, 40.0, 5.0, 0.0]
+    clock = iter([0.0, 10.0, 10.0])
+    left = TimeLeft(total=100, done=0, seconds=None, now=lambda: next(clock))
+    assert [left(0), left(10)] == [None, 90.0]
+
+
+def test_lines_say_what_is_left_of_the_time_allowed():
+    stream = io.StringIO()
+    lines = Lines(stream)
+    lines.start(epochs=10**6, steps=1, done=0, seconds=3000.0)
+    lines.epoch({"epoch": 1, "step": 1, "seconds": 1.0, "learning_rate": 0.1, "loss": 0.5})
+    assert "left 50:00" in stream.getvalue() or "left 49:" in stream.getvalue()
 
 
 def test_quiet_says_nothing(capsys):

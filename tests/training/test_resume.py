@@ -69,8 +69,10 @@ def test_a_run_killed_while_it_writes_a_checkpoint_ends_with_the_same_bits(resul
 
 
 def test_a_run_killed_around_its_second_stage_ends_with_the_same_bits(results):
-    assert {result["digest"] for result in results["two stages, killed"]} == {results["two stages"][0]["digest"]}
-    assert results["two stages, forgotten"][0]["digest"] != results["two stages"][0]["digest"]
+    killed, (forgotten,) = results["two stages, killed"], results["two stages, forgotten"]
+    assert {result["digest"] for result in killed} == {results["two stages"][0]["digest"]}
+    assert all(result["deaths"] == 2 for result in killed)
+    assert forgotten["deaths"] == 1 and forgotten["digest"] != results["two stages"][0]["digest"]
 
 
 @pytest.mark.parametrize("name", FORGOTTEN)

@@ -49,14 +49,19 @@ def test_a_restored_plateau_cuts_when_the_original_does():
     assert fresh.factor(9) == 1.0
 
 
-def test_the_second_stage_is_constant_and_the_cosine_ends_where_it_begins():
-    plan = TrainingPlan(
-        epochs=10, schedule="cosine", final_learning_rate=0.01, swa_start=6, swa_learning_rate=0.2, warmup_steps=5
-    )
-    schedule = make_schedule(plan, 100)
-    assert schedule.factor(59) == pytest.approx(0.01, abs=2e-3)
-    assert [schedule.factor(step) for step in (60, 99, 500)] == [0.2] * 3
-    assert make_schedule(TrainingPlan(epochs=10, schedule="cosine"), 100).factor(59) > 0.3
+def test_cosine_goes_by_steps_or_by_time_whichever_is_ahead():
+    schedule = make_schedule(TrainingPlan(schedule="cosine", final_learning_rate=0.0), 100)
+    assert schedule.factor(10, 0.5) == pytest.approx(0.5)
+    assert schedule.factor(90, 0.5) == schedule.factor(90)
+    assert schedule.factor(1, 1.0) == schedule.factor(1, 1.5) == 0.0
+    for other in (TrainingPlan(), TrainingPlan(schedule="plateau")):
+        assert make_schedule(other, 100).factor(10, 0.9) == 1.0
+
+
+def test_warm_up_goes_by_steps_whatever_the_time():
+    schedule = make_schedule(TrainingPlan(schedule="cosine", warmup_steps=4, final_learning_rate=0.0), 10**6)
+    assert [schedule.factor(step, 0.0) for step in range(4)] == pytest.approx([0.25, 0.5, 0.75, 1.0])
+    assert schedule.factor(1, 0.5) == pytest.approx(0.25) and schedule.factor(4, 0.5) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("start", [0, 100, 200])

@@ -11,6 +11,9 @@ from intertwine.cli.options import Quiet
 TrainFile = Annotated[str | None, typer.Option("--train", help="File with the frames to train on.")]
 Valid = Annotated[str | None, typer.Option(help="File to validate with, or a fraction of the training frames.")]
 Epochs = Annotated[int | None, typer.Option(help="Passes through the training frames.")]
+Minutes = Annotated[
+    float | None, typer.Option(min=0.0, help="Train no longer than this; the learning rate falls in time.")
+]
 BatchSize = Annotated[int | None, typer.Option(help="Structures in a step, over all processes.")]
 LearningRate = Annotated[float | None, typer.Option("--lr", help="Learning rate at the start.")]
 Devices = Annotated[int | None, typer.Option(help="Processes, one a device.")]
@@ -34,6 +37,7 @@ def train(
     cutoff: Annotated[float | None, typer.Option(help="Angstrom.")] = None,
     channels: Annotated[int | None, typer.Option(help="Channels of a feature.")] = None,
     epochs: Epochs = None,
+    minutes: Minutes = None,
     batch_size: BatchSize = None,
     lr: LearningRate = None,
     dtype: Annotated[str | None, typer.Option(help="float32 or float64.")] = None,
@@ -68,6 +72,7 @@ def train(
         "--cutoff model.cutoff": cutoff,
         "--channels model.channels": channels,
         "--epochs train.epochs": epochs,
+        "--minutes train.max_seconds": None if minutes is None else 60 * minutes,
         "--batch-size train.batch_size": batch_size,
         "--lr train.learning_rate": lr,
         "--dtype dtype": dtype,

@@ -15,7 +15,7 @@ class StepReport(Progress):
         self.epoch_seconds: list[float] = []
         """Without the validation."""
 
-    def start(self, *, epochs: int, steps: int, done: int) -> None:
+    def start(self, *, epochs: int, steps: int, done: int, seconds: float | None = None) -> None:
         """Begin the first epoch."""
         self.steps, self.total, self.first = steps, epochs * steps, done
         self.said = 0.0

@@ -52,7 +52,9 @@ def fit(
 
     With a `folder`, `history.json` grows by a row an epoch and `checkpoints/` holds the newest two checkpoints. A run
     killed at any moment and resumed takes the very steps it would have taken: weights, optimizer, averages, order of
-    the items and random numbers (torch, numpy, `random`) all come back. On the CPU the result is equal bit by bit.
+    the items and random numbers (torch, numpy, `random`) all come back. On the CPU the result is equal bit by bit, but
+    where `plan.max_seconds` ends a run before its epochs: a schedule that follows the clock, and the last step, are
+    those of the machine.
 
     Control-C or SIGTERM finishes the step, keeps a checkpoint and raises `Interrupted`.
 

@@ -36,7 +36,8 @@ class TrainingPlan:
     """Weight of the past in the average of the weights; 0 turns averaging off."""
     swa_start: int | None = None
     """Epochs after which the second stage begins: all weights from there on are averaged equally, at a constant
-    learning rate. The best validation is sought in this stage only, and `patience` counts in it only."""
+    learning rate. The best validation is sought in this stage only, and `patience` counts in it only. It begins no
+    later than after the same share of `max_seconds`."""
     swa_learning_rate: float = 0.1
     """Learning rate of the second stage, as a fraction of `learning_rate`."""
     clip_norm: float | None = 10.0
@@ -52,7 +53,9 @@ class TrainingPlan:
     checkpoint_seconds: float | None = None
     """Keep a checkpoint in mid-epoch as well, when the last one is older than this."""
     max_seconds: float | None = None
-    """Stop, validated and with the best weights, after this much training time."""
+    """Stop, validated and with the best weights, after this much training time. The cosine ends with the time or with
+    the epochs, whichever come first. Where the time comes first the steps depend on the speed of the machine, so that
+    two runs are not equal bit by bit; a resumed run goes on from the time that was used."""
     device: str = "cpu"
     """Fabric's accelerator: "cpu", "cuda", "mps" or "auto"."""
     devices: int = 1

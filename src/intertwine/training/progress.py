@@ -3,7 +3,7 @@
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import TextIOBase
 
 
@@ -11,8 +11,8 @@ class Progress(ABC):
     """What the loop tells whoever watches. `start`, then `step` and `epoch` as they come, then `close`."""
 
     @abstractmethod
-    def start(self, *, epochs: int, steps: int, done: int) -> None:
-        """The run has `epochs` epochs of `steps` steps, of which `done` steps lie behind."""
+    def start(self, *, epochs: int, steps: int, done: int, seconds: float | None = None) -> None:
+        """The run has `epochs` epochs of `steps` steps, of which `done` steps lie behind, and may take `seconds`."""
 
     @abstractmethod
     def step(self, done: int, loss: float) -> None:
@@ -31,10 +31,32 @@ class Progress(ABC):
         """The run ended, well or badly."""
 
 
+class TimeLeft:
+    """What a run still takes: its steps at the mean speed of this session, or the rest of its time if that is less.
+
+    Example:
+        >>> now = iter([0.0, 10.0, 20.0]).__next__
+        >>> left = TimeLeft(total=100, done=0, seconds=60.0, now=now)
+        >>> left(20), left(30)
+        (40.0, 40.0)
+    """
+
+    def __init__(self, *, total: int, done: int, seconds: float | None, now: Callable[[], float] = time.monotonic):
+        self.total, self.first, self.seconds, self.now = total, done, seconds, now
+        self.begun = now()
+
+    def __call__(self, done: int) -> float | None:
+        """Seconds; None before the first step where nothing limits the time."""
+        gone, steps = self.now() - self.begun, done - self.first
+        by_steps = [gone / steps * max(self.total - done, 0)] if steps > 0 else []
+        by_clock = [max(self.seconds - gone, 0.0)] if self.seconds is not None else []
+        return min(by_steps + by_clock, default=None)
+
+
 class Quiet(Progress):
     """Shows nothing."""
 
-    def start(self, *, epochs: int, steps: int, done: int) -> None:
+    def start(self, *, epochs: int, steps: int, done: int, seconds: float | None = None) -> None:
         """Nothing."""
 
     def step(self, done: int, loss: float) -> None:
@@ -57,11 +79,11 @@ class Lines(Progress):
         self.stream = stream
         self.seconds_between = seconds_between
 
-    def start(self, *, epochs: int, steps: int, done: int) -> None:
+    def start(self, *, epochs: int, steps: int, done: int, seconds: float | None = None) -> None:
         """Take the time."""
-        self.epochs, self.total, self.first = epochs, epochs * steps, done
-        self.begun = self.shown = time.monotonic()
-        self.done = done
+        self.epochs, self.total, self.done = epochs, epochs * steps, done
+        self.shown = time.monotonic()
+        self.left = TimeLeft(total=self.total, done=done, seconds=seconds)
 
     def step(self, done: int, loss: float) -> None:
         """Print only when the last line is old."""
@@ -69,12 +91,12 @@ class Lines(Progress):
         now = time.monotonic()
         if now - self.shown > self.seconds_between:
             self.shown = now
-            self.say(f"step {done}/{self.total}  loss {loss:.4g}  left {self.left()}")
+            self.say(f"step {done}/{self.total}  loss {loss:.4g}  left {clock(self.left(done))}")
 
     def epoch(self, row: Mapping[str, int | float]) -> None:
         """Print the row."""
         self.shown = time.monotonic()
-        self.say(f"{epoch_line(row, self.epochs)}  left {self.left()}")
+        self.say(f"{epoch_line(row, self.epochs)}  left {clock(self.left(self.done))}")
 
     def say(self, text: str) -> None:
         """Print and flush."""
@@ -83,20 +105,13 @@ class Lines(Progress):
     def close(self) -> None:
         """Nothing to clear."""
 
-    def left(self) -> str:
-        """Time left, from the mean time of a step of this session."""
-        steps = self.done - self.first
-        if steps <= 0:
-            return "--:--"
-        return clock((time.monotonic() - self.begun) / steps * max(self.total - self.done, 0))
-
 
 class Bar(Progress):
     """A rich progress bar on a terminal, below one line for each epoch."""
 
     def __init__(self):
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as RichProgress
 
         self.console = Console(stderr=True, highlight=False)
@@ -106,8 +121,7 @@ class Bar(Progress):
             MofNCompleteColumn(),
             TextColumn("{task.fields[loss]}"),
             TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            TextColumn("left {task.fields[left]}"),
             console=self.console,
             transient=True,
             refresh_per_second=4,
@@ -117,10 +131,11 @@ class Bar(Progress):
         self.shown = 0.0
         self.epochs = 0
 
-    def start(self, *, epochs: int, steps: int, done: int) -> None:
+    def start(self, *, epochs: int, steps: int, done: int, seconds: float | None = None) -> None:
         """Draw the bar."""
-        self.epochs = epochs
-        self.task = self.display.add_task("training", total=epochs * steps, completed=done, loss="")
+        self.epochs, total = epochs, epochs * steps
+        self.left = TimeLeft(total=total, done=done, seconds=seconds)
+        self.task = self.display.add_task("training", total=total, completed=done, loss="", left=clock(self.left(done)))
         self.display.start()
 
     def step(self, done: int, loss: float) -> None:
@@ -128,7 +143,8 @@ class Bar(Progress):
         now = time.monotonic()
         if now - self.shown > 0.1:
             self.shown = now
-            self.display.update(self.task, completed=done, loss=f"loss {loss:.4g}")
+            left = clock(self.left(done))
+            self.display.update(self.task, completed=done, loss=f"loss {loss:.4g}", left=left)
 
     def epoch(self, row: Mapping[str, int | float]) -> None:
         """Print the row above the bar."""
@@ -170,13 +186,15 @@ def epoch_line(row: Mapping[str, int | float], epochs: int) -> str:
     return "  ".join([f"epoch {int(row['epoch']):{width}}/{epochs}", *terms, *end])
 
 
-def clock(seconds: float) -> str:
-    """Seconds as minutes:seconds, with hours when there are any.
+def clock(seconds: float | None) -> str:
+    """Seconds as minutes:seconds, with hours when there are any; dashes where nobody knows.
 
     Example:
-        >>> clock(75), clock(3700)
-        ('1:15', '1:01:40')
+        >>> clock(75), clock(3700), clock(None)
+        ('1:15', '1:01:40', '--:--')
     """
+    if seconds is None:
+        return "--:--"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -56,8 +56,8 @@ class Run:
         self.loggers: list[RowLogger] = []
         self.started = self.saved = time.monotonic()
         self.seconds_before = 0.0
-        self.late = False
-        """Whether the time is up, which all processes know of each other since the last step."""
+        self.used = 0.0
+        """Seconds since the start at the end of the last step, by the clock of the first process, known to all."""
 
     # ---- the four things
 
@@ -70,22 +70,23 @@ class Run:
                 self.state.restore(newest, self.fabric.device)
         standing = self.state.standing
         self.started = self.saved = time.monotonic()
-        self.seconds_before = standing.seconds
-        self.late = self.plan.max_seconds is not None and standing.seconds >= self.plan.max_seconds
+        self.seconds_before = self.used = standing.seconds
         self.model.train()
-        self.progress.start(epochs=self.plan.epochs, steps=self.sampler.steps, done=standing.step)
+        left = None if self.plan.max_seconds is None else max(self.plan.max_seconds - standing.seconds, 0.0)
+        self.progress.start(epochs=self.plan.epochs, steps=self.sampler.steps, done=standing.step, seconds=left)
         if standing.step:
             end = "already complete" if self.finished else f"resumed in epoch {standing.epoch + 1}"
             self.progress.say(f"{end}, after step {standing.step}")
 
     def train_epoch(self) -> None:
         """Take the steps that are left of the present epoch, or until the time is up."""
-        standing = self.state.standing
-        if standing.epoch == self.plan.swa_start and not standing.second_stage:
+        standing, start = self.state.standing, self.plan.swa_start
+        due = start is not None and (standing.epoch >= start or self.share >= 1) and standing.position == 0
+        if due and not standing.second_stage:
             self.state.enter_second_stage()
             self.progress.say(f"second stage from epoch {standing.epoch + 1}: equal average, constant learning rate")
         for batch in self.sampler.batches(standing.epoch, standing.position):
-            asked, due, self.late = self._step(batch)
+            asked, due = self._step(batch)
             if asked:
                 where = f"checkpoint saved: {self._save()}" if self.folder else "no folder was given: nothing saved"
                 raise Interrupted(f"stopped after step {standing.step}; {where}")
@@ -144,14 +145,29 @@ class Run:
         """Objective and validation of the present stage."""
         return self.stages[self.state.standing.second_stage]
 
+    @property
+    def late(self) -> bool:
+        """Whether the time is up."""
+        return self.plan.max_seconds is not None and self.used >= self.plan.max_seconds
+
+    @property
+    def share(self) -> float:
+        """How much of the time of the first stage is used; 0 where nothing limits it."""
+        plan = self.plan
+        if plan.max_seconds is None:
+            return 0.0
+        return self.used / plan.max_seconds * (1 if plan.swa_start is None else plan.epochs / plan.swa_start)
+
     def learning_rate(self, step: int) -> float:
         """That of a step of the present epoch."""
-        return self.plan.learning_rate * self.state.schedule.factor(step)
+        second = self.state.standing.second_stage
+        factor = self.plan.swa_learning_rate if second else self.state.schedule.factor(step, self.share)
+        return self.plan.learning_rate * factor
 
     # ---- how
 
     def _step(self, batch: list[int]) -> list[bool]:
-        """One optimizer step. Was a stop asked for, is a checkpoint due, is the time up, on any process?"""
+        """One optimizer step. Was a stop asked for, is a checkpoint due, on any process?"""
         state, standing = self.state, self.state.standing
         # A process without items in a short last batch takes any item and counts it zero times: all must talk alike.
         items = [self.items[index] for index in batch or [0]]
@@ -166,7 +182,8 @@ class Run:
         loss = weighted_sum(means, parts)
         loss.backward(inputs=state.parameters)  # and not by positions, whose gradients nobody reads
         numbers = torch.stack([part.detach().to(torch.float64) for part in [loss, *parts]]).tolist()
-        *values, asked, due, late = sum_gradients(state.parameters, numbers + [float(flag) for flag in self._flags()])
+        clock = self._clock() if self.fabric.global_rank == 0 else 0.0
+        *values, asked, due, self.used = sum_gradients(state.parameters, [*numbers, *map(float, self._flags()), clock])
         found = dict(zip(["loss", *means], values))
         self._check_finite(found)
         self._clip()
@@ -180,7 +197,7 @@ class Run:
             standing.sums[name] = standing.sums.get(name, 0.0) + found[name] * count
             standing.counts[name] = standing.counts.get(name, 0.0) + count
         self.progress.step(standing.step, found["loss"])
-        return [asked > 0, due > 0, late > 0]
+        return [asked > 0, due > 0]
 
     def _clip(self) -> None:
         gradients = [parameter.grad for parameter in self.state.parameters if parameter.grad is not None]
@@ -215,11 +232,9 @@ class Run:
         self.model.train()
         return values
 
-    def _flags(self) -> tuple[bool, bool, bool]:
-        plan = self.plan
-        due = plan.checkpoint_seconds is not None and time.monotonic() - self.saved > plan.checkpoint_seconds
-        late = plan.max_seconds is not None and self._clock() >= plan.max_seconds
-        return self.stop.asked, due, late
+    def _flags(self) -> tuple[bool, bool]:
+        limit = self.plan.checkpoint_seconds
+        return self.stop.asked, limit is not None and time.monotonic() - self.saved > limit
 
     def _clock(self) -> float:
         self.state.standing.seconds = self.seconds_before + time.monotonic() - self.started

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: the fraction of the base rate that step number `step` takes. No group acts here."""
+"""Learning-rate schedules: the fraction of the base rate that a step takes. No group acts here."""
 
 import math
 from abc import ABC, abstractmethod
@@ -9,13 +9,17 @@ from intertwine.training.plan import TrainingPlan
 class Schedule(ABC):
     """The learning rate over time, as a factor on the base rate.
 
-    `factor(step)` depends on the step and on the validation losses shown to `observe` so far; what it has learnt from
-    them is `state()`, plain JSON.
+    `factor(step, share)` depends on the step, on the share of a limited time that lies behind, and on the validation
+    losses shown to `observe` so far; what it has learnt from them is `state()`, plain JSON.
     """
 
     @abstractmethod
-    def factor(self, step: int) -> float:
-        """Fraction of the base learning rate at optimizer step `step`, counted from 0."""
+    def factor(self, step: int, share: float = 0.0) -> float:
+        """Fraction of the base learning rate at optimizer step `step`, counted from 0.
+
+        Args:
+            share: of the time that the schedule may take, from 0 to 1; 0 where nothing limits it.
+        """
 
     def observe(self, loss: float) -> None:  # noqa: B027  most schedules do not look at the loss
         """Show the schedule one validation loss."""
@@ -31,15 +35,15 @@ class Schedule(ABC):
 class Constant(Schedule):
     """The base rate at every step."""
 
-    def factor(self, step: int) -> float:
+    def factor(self, step: int, share: float = 0.0) -> float:
         """One."""
         return 1.0
 
 
 class Cosine(Schedule):
-    """Half a cosine from 1 down to `final` over `steps`, then flat.
+    """Half a cosine from 1 down to `final` over `steps`, or over the time where that is ahead; then flat.
 
-        factor = final + (1 - final) (1 + cos(pi step / steps)) / 2
+        factor = final + (1 - final) (1 + cos(pi max(step / steps, share))) / 2
 
     Reference: Loshchilov and Hutter, 2017, SGDR, arXiv:1608.03983, equation 5 with one cycle.
     """
@@ -48,9 +52,10 @@ class Cosine(Schedule):
         self.steps = max(steps, 1)
         self.final = final
 
-    def factor(self, step: int) -> float:
-        """The cosine at `step`."""
-        return self.final + (1 - self.final) * 0.5 * (1 + math.cos(math.pi * min(step / self.steps, 1.0)))
+    def factor(self, step: int, share: float = 0.0) -> float:
+        """The cosine at `step`, or at the time."""
+        done = min(max(step / self.steps, share), 1.0)
+        return self.final + (1 - self.final) * 0.5 * (1 + math.cos(math.pi * done))
 
 
 class Plateau(Schedule):
@@ -64,7 +69,7 @@ class Plateau(Schedule):
         self.lowest = math.inf
         self.waited = 0
 
-    def factor(self, step: int) -> float:
+    def factor(self, step: int, share: float = 0.0) -> float:
         """The present cut, whatever the step."""
         return self.current
 
@@ -98,11 +103,11 @@ class WarmUp(Schedule):
         self.steps = steps
         self.then = then
 
-    def factor(self, step: int) -> float:
+    def factor(self, step: int, share: float = 0.0) -> float:
         """The climb, or what comes after."""
         if step < self.steps:
-            return (step + 1) / self.steps * self.then.factor(0)
-        return self.then.factor(step - self.steps)
+            return (step + 1) / self.steps * self.then.factor(0, share)
+        return self.then.factor(step - self.steps, share)
 
     def observe(self, loss: float) -> None:
         """Pass the loss on."""
@@ -117,49 +122,18 @@ class WarmUp(Schedule):
         self.then.restore(state)
 
 
-class ThenConstant(Schedule):
-    """Another schedule up to step `start`, a constant factor from there on.
-
-    Reference: Izmailov et al., 2018, arXiv:1803.05407, section 3.2, the constant rate of stochastic weight averaging.
-    """
-
-    def __init__(self, first: Schedule, *, start: int, constant: float):
-        self.first = first
-        self.start = start
-        self.constant = constant
-
-    def factor(self, step: int) -> float:
-        """That of the first stage, or the constant."""
-        return self.first.factor(step) if step < self.start else self.constant
-
-    def observe(self, loss: float) -> None:
-        """Pass the loss on."""
-        self.first.observe(loss)
-
-    def state(self) -> dict:
-        """The state of the first stage."""
-        return self.first.state()
-
-    def restore(self, state: dict) -> None:
-        """Continue from `state()`."""
-        self.first.restore(state)
-
-
 def make_schedule(plan: TrainingPlan, steps: int) -> Schedule:
-    """The schedule a plan asks for, over `steps` optimizer steps in all.
+    """The schedule of the first stage of a plan, `steps` optimizer steps long; the second stage has a constant rate.
 
     Example:
         >>> schedule = make_schedule(TrainingPlan(schedule="cosine", warmup_steps=10, final_learning_rate=0.0), 110)
         >>> schedule.factor(4), schedule.factor(60), schedule.factor(110)
         (0.5, 0.5, 0.0)
     """
-    end = steps if plan.swa_start is None else steps * plan.swa_start // plan.epochs
     if plan.schedule == "cosine":
-        schedule = Cosine(end - plan.warmup_steps, final=plan.final_learning_rate)
+        schedule = Cosine(steps - plan.warmup_steps, final=plan.final_learning_rate)
     elif plan.schedule == "plateau":
         schedule = Plateau(cut=plan.plateau_factor, patience=plan.plateau_patience, floor=plan.final_learning_rate)
     else:
         schedule = Constant()
-    if plan.warmup_steps:
-        schedule = WarmUp(plan.warmup_steps, schedule)
-    return schedule if end == steps else ThenConstant(schedule, start=end, constant=plan.swa_learning_rate)
+    return WarmUp(plan.warmup_steps, schedule) if plan.warmup_steps else schedule

@@ -75,7 +75,8 @@ class RunState:
         self.items = items
         self.optimizer = make_optimizer(model, plan, decays)
         self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-        self.schedule = make_schedule(plan, plan.epochs * steps_per_epoch)
+        first_stage = plan.epochs if plan.swa_start is None else plan.swa_start
+        self.schedule = make_schedule(plan, first_stage * steps_per_epoch)
         averaged = plan.ema_decay > 0 or plan.swa_start is not None
         self.average = ExponentialAverage(model, plan.ema_decay) if averaged else None
         self.best: dict[str, Tensor] | None = None
