@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from intertwine.experiments.apen_bound import Bounded, Exactness
-from intertwine.experiments.apen_methods import FOUND, GLOBAL, METHODS, ROTATED, TRUE, Method
+from intertwine.experiments.apen_methods import ALONE, FOUND, GLOBAL, METHODS, ROTATED, TRUE, Method
 from intertwine.experiments.outcome import Column, Number, Row, Table
 from intertwine.experiments.verdict import Finding, Verdict, stays_below, together
 
@@ -149,11 +149,12 @@ def _gain(runs: Sequence[Trained], decided: bool) -> Finding:
     """Of one task."""
     gains = _gains(runs, "wide", FOUND, [GLOBAL])
     narrow, true = _gains(runs, "narrow", FOUND, [GLOBAL]), _gains(runs, "wide", TRUE, [GLOBAL])
+    alone, both = _gains(runs, "wide", ALONE, [GLOBAL]), _gains(runs, "wide", FOUND, [GLOBAL, ROTATED])
     return Finding(
         f"{runs[0].task}, wide poses: the predicted partition gains at least {MARGIN:g} mIoU over a frame of the cloud",
         stays_below(-MARGIN, [-gain for gain in gains]) if decided else Verdict.not_decided,
-        f"it gains {_range(gains)}; the true partition gains {_range(true)}; in narrow poses the predicted one gains "
-        f"{_range(narrow)}.",
+        f"it gains {_range(gains)}, over the better of both networks that see one part {_range(both)}, and in narrow "
+        f"poses {_range(narrow)} over the frame; parts that do not talk gain {_range(alone)}, true ones {_range(true)}.",
     )
 
 
