@@ -14,6 +14,7 @@ from intertwine.experiments.soft_equivariance import (
     FULL,
     SMOKE,
     families,
+    fits_folder,
     gradient_rule,
     judge,
     run_family,
@@ -169,6 +170,12 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was(tmp_path, monkeypatch):
     monkeypatch.setattr(Bench, "tune_strength", watched)
     assert run_family(TINY, "inertia 0.9", None, (0, 1), tmp_path, lambda *stage: None) == first
     assert trained == [OURS]
+
+
+def test_budgets_in_one_folder_leave_each_others_fits_alone(tmp_path):
+    own, other = (fits_folder(tmp_path, size, None, (0, 1)) for size in (SMOKE, FULL))
+    assert own != other and own == fits_folder(tmp_path, SMOKE, None, [0, 1])
+    assert fits_folder(tmp_path, SMOKE, None, (1, 2)) != own != fits_folder(tmp_path, SMOKE, tmp_path, (0, 1))
 
 
 def test_fits_of_another_plan_and_broken_files_are_made_anew(tmp_path):

@@ -6,6 +6,7 @@ Read from top to bottom: claim, budgets, run, tables, verdict. `soft_equivarianc
 
 import math
 import shutil
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -117,10 +118,15 @@ def run_family(
     return compare(tasks, size.plan, seed=seeds[0], keep=keep)
 
 
+def fits_folder(out: Path, size: Size, data: Path | None, seeds: Sequence[int]) -> Path:
+    """Another one for every plan, so that a run of another budget in between takes nothing away."""
+    return out / f"fits-{zlib.crc32(repr((size, data, tuple(seeds))).encode()):08x}"
+
+
 def measure(size: Size, *, data: Path | None, seeds: Sequence[int], out: Path, progress: Stage) -> Measured:
     """Every method on every task."""
     mocap.describe(data)
-    folder = out / "fits"
+    folder = fits_folder(out, size, data, seeds)
     jobs = [(size, name, data, tuple(seeds), folder) for name in families(size, data)]
     results: list[list[Fit]] = run_in_processes(
         run_family, jobs, workers=min(core_count(), len(jobs)), progress=progress
