@@ -124,7 +124,7 @@ def measure(size: Size, *, data: Path | None, seeds: Sequence[int], out: Path, p
         ),
         remarks=(
             "the paper's tables could not be read here: none of its numbers is printed.",
-            "every method of a task takes the same steps on the same data; an average costs as many passes as its "
+            "every method of a task takes the same steps on the same data; a full average costs as many passes as its "
             "frame has elements: 8 for E(3).",
             "clouds with equal eigenvalues get their frame from a perturbed covariance, so that frames have one size.",
         ),
