@@ -68,7 +68,7 @@ BUDGETS = {
         "all graphs, 3000 systems, 300 surfaces of 256 points and 800 clouds of 128 on one core",
         Size(
             GraphsSize(plan(60, 50)),
-            NBodySize(3000, 1000, 1000, plan(20, 50), rates=(2e-3, 4e-3)),
+            NBodySize(3000, 1000, 1000, plan(18, 50), rates=(2e-3, 4e-3)),
             NormalsSize(300, 60, 256, plan(6, 10)),
             ClassesSize(800, 400, 128, plan(16, 32)),
         ),

@@ -156,7 +156,7 @@ def table(runs: Runs, size: NBodySize) -> Table:
     note = (
         f"Mean squared error of a coordinate, 5 charged particles; {size.train} systems to learn from, {size.test} to "
         f"be tested on, learning rate by {size.valid} others; ± is the standard deviation over seeds. The simulation "
-        "softens the forces that the paper's clips: compare within a column. The moving GNN is the EGNN set free of its "
+        "softens the forces that the paper's clips: compare within a column. The moving GNN is the EGNN without its "
         "symmetry."
     )
     return Table("N-body", columns, tuple(rows), note=note)
