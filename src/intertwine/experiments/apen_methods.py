@@ -37,7 +37,7 @@ ROTATED = Method("PointNet, trained on rotations", "whole", Upright(), rotate=Tr
 GLOBAL = Method("PointNet in the frame of the cloud", "whole", PartPCA("SE"))
 TRUE = Method("APEN, true partition", "true", PartPCA("SE"))
 ALONE = Method("APEN, predicted partition", "found", PartPCA("SE"), exchange=False)
-FOUND = Method("APEN, predicted partition, parts that touch talk", "found", PartPCA("SE"))
+FOUND = Method("the same, parts that touch talk", "found", PartPCA("SE"))
 METHODS = (ROTATED, GLOBAL, TRUE, ALONE, FOUND)
 """As the paper has it but for the last, where parts exchange invariants: see `Exchange`."""
 

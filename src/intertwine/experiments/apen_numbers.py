@@ -98,7 +98,7 @@ def bound_table(runs: Sequence[Trained]) -> Table:
             logits = (fmean(b.measured), fmean(b.bound), max(ratios, default=0.0))
             points = (100 * b.pure[0], 100 * b.pure[-1], 100 * fmean(b.covered))
             row = (*logits, *points, len(b.bound), b.violations)
-            rows.append(Row(f"{run.task}, {run.method.name}, seed {run.seed}", "this run", tuple(map(Number, row))))
+            rows.append(Row(f"{run.task}, {_talk(run.method)}, seed {run.seed}", "this run", tuple(map(Number, row))))
     columns = (
         Column("measured", "logits", 2),
         Column("bound", "logits", 2),
@@ -110,6 +110,7 @@ def bound_table(runs: Sequence[Trained]) -> Table:
         Column("bound fails", "", 0),
     )
     note = (
+        "Talking or alone: parts that touch tell each other what they are, or do not. "
         "A point is covered where the partitions before and after the motion make the network exact; see not_covered."
     )
     return Table("Measured error and bound, predicted partition, wide poses", columns, tuple(rows), note=note)
@@ -123,7 +124,7 @@ def bound_picture(run: Trained) -> str:
         >>> bound_picture(Trained("rooms, pieces", "parts", FOUND, 0, 1, {}, None, None))
         'bound-rooms-pieces-talking-seed0.png'
     """
-    return f"bound-{run.task.replace(', ', '-')}-{'talking' if run.method.exchange else 'alone'}-seed{run.seed}.png"
+    return f"bound-{run.task.replace(', ', '-')}-{_talk(run.method)}-seed{run.seed}.png"
 
 
 def judge(runs: Sequence[Trained], *, decided: bool) -> list[Finding]:
@@ -154,7 +155,7 @@ def _gain(runs: Sequence[Trained], decided: bool) -> Finding:
         f"{runs[0].task}, wide poses: the predicted partition gains at least {MARGIN:g} mIoU over a frame of the cloud",
         stays_below(-MARGIN, [-gain for gain in gains]) if decided else Verdict.not_decided,
         f"it gains {_range(gains)}, over the better of both networks that see one part {_range(both)}, and in narrow "
-        f"poses {_range(narrow)} over the frame; parts that do not talk gain {_range(alone)}, true ones {_range(true)}.",
+        f"poses {_range(narrow)} over the frame; parts that do not talk gain {_range(alone)}, true {_range(true)}.",
     )
 
 
@@ -186,6 +187,10 @@ def _gains(runs: Sequence[Trained], kind: str, method: Method, over: Sequence[Me
     by = {(run.method.name, run.seed): run.scores[kind] for run in runs}
     seeds = sorted({seed for _, seed in by})
     return [by[method.name, seed] - max(by[other.name, seed] for other in over) for seed in seeds]
+
+
+def _talk(method: Method) -> str:
+    return "talking" if method.exchange else "alone"
 
 
 def _range(values: Sequence[float]) -> str:
