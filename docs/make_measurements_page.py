@@ -146,6 +146,23 @@ def exports(result: dict[str, Any]) -> str:
     )
 
 
+def frames(result: dict[str, Any]) -> str:
+    """The price of exact symmetry."""
+    goal, clouds = result["goal"], result["clouds"]
+    rows = [["", "times the bare net", "rotation error", "of a cube"]]
+    for name, ratio in result["over the bare net"].items():
+        error = result["rotation error"][name]
+        rows.append([name, f"{ratio['median']:.2f}", f"{error['clouds']:.0e}", f"{error['cube']:.0e}"])
+    return (
+        f"## Any network made symmetric\n\nA PointNet in a frame over the bare one, forward and backward, float32, "
+        f"{result['points']} points a cloud. One element by rule, {clouds['goal']} clouds: "
+        f"{goal['over the bare net']['median']:.2f} times (limit {goal['at most']:g}: "
+        f"{'met' if goal['met'] else 'missed'}). All sides, {clouds['all sides']} clouds each; rotation error is the "
+        f"largest relative change of the output when clouds turn, in evaluation.\n\n{table(rows)}\n\n"
+        f"{machine(result)} `{result['command']}`.\n"
+    )
+
+
 SECTIONS = {
     "accuracy-*.json": accuracy,
     "converted_mace*.json": conversion,
@@ -154,6 +171,7 @@ SECTIONS = {
     "md_drift*.json": drift,
     "md_memory*.json": memory,
     "kill-training-*.json": kills,
+    "frames-*.json": frames,
 }
 
 

@@ -41,3 +41,15 @@ def test_packages_stand_beside_their_potential(tmp_path):
 
 def test_nothing_kept_nothing_said(tmp_path):
     assert make.page(tmp_path) == make.HEAD
+
+
+def test_a_frame_is_shown_beside_the_bare_net(tmp_path):
+    errors = {"clouds": 1e-6, "cube": 0.1}
+    result = {
+        "goal": {"over the bare net": {"median": 1.25}, "at most": 2.0, "met": True}, "points": 50, "command": "again",
+        "clouds": {"goal": 10, "all sides": 5}, "machine": "a machine", "over the bare net": {"ours": {"median": 1.5}},
+        "rotation error": {"ours": errors},
+    }  # fmt: skip
+    (tmp_path / "frames-here.json").write_text(json.dumps(result))
+    text = make.page(tmp_path)
+    assert "1.25 times (limit 2: met)" in text and "| ours | 1.50 | 1e-06 | 1e-01 |" in text
