@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from intertwine.nn.mixing_blocks import Kind, is_long, mix_in_blocks
 from intertwine.o3.irreps import Irrep, Irreps, IrrepsError
+from intertwine.tensor_products.kernels.mix import Kind, Mixing, mix, takes
 
 
 class ChannelMixing(nn.Module, ABC):
@@ -34,8 +34,9 @@ class ChannelMixing(nn.Module, ABC):
                 )
         self.blocks = [_Block(self.irreps_in, self.irreps_out, ir, channels_in, channels_out) for ir in kinds]
         self.sizes = [entry.dim for entry in self.irreps_in]
-        self.kinds = [Kind(ir.dim, _starts(self.irreps_in, ir), _starts(self.irreps_out, ir)) for ir in kinds]
-        slices = [slice(start, start + kind.dim) for kind in self.kinds for start in kind.written]
+        rows = [Kind(ir.dim, _starts(self.irreps_in, ir), _starts(self.irreps_out, ir)) for ir in kinds]
+        self.mixing = Mixing(rows, (self.irreps_in.dim, channels_in), (self.irreps_out.dim, channels_out))
+        slices = [slice(start, start + kind.dim) for kind in rows for start in kind.written]
         order = torch.cat([torch.arange(where.start, where.stop) for where in slices]).argsort()
         self.in_order = bool((order == torch.arange(len(order))).all())
         self.register_buffer("order", order, persistent=False)
@@ -46,15 +47,14 @@ class ChannelMixing(nn.Module, ABC):
 
     def forward(self, x: Float[Tensor, "*batch dim_in channel_in"]) -> Float[Tensor, "*batch dim_out channel_out"]:
         """Mix the channels of every irrep."""
-        matrices = [matrix / sqrt(matrix.shape[0]) for matrix in self.matrices()]
-        if is_long(x):
-            return mix_in_blocks(x, matrices, self.kinds, self.irreps_out.dim)
-        return self.readable(x, matrices)
+        matrices = list(self.matrices())
+        return mix(x, matrices, self.mixing) if takes(x, matrices, self.mixing) else self.readable(x, matrices)
 
     def readable(self, x: Tensor, matrices: Iterable[Tensor]) -> Tensor:
         """One matrix product for each kind of irrep."""
         parts = x.split(self.sizes, dim=-2)  # slices would each send back a gradient as large as x, mostly zeros
-        y = torch.cat([block(parts, matrix) for block, matrix in zip(self.blocks, matrices, strict=True)], dim=-2)
+        scaled = [matrix / sqrt(matrix.shape[0]) for matrix in matrices]
+        y = torch.cat([block(parts, matrix) for block, matrix in zip(self.blocks, scaled, strict=True)], dim=-2)
         return y if self.in_order else y.index_select(-2, self.get_buffer("order"))
 
 

@@ -95,14 +95,16 @@ def wanted(ctx: Any, *inputs: int) -> tuple[bool, ...]:
     Forces need the gradient by harmonics and none by weights, although weights require one in training. torch tells
     apart what a pass visits from what it could visit; where it does not say, everything is wanted.
     """
-    return tuple(ctx.needs_input_grad[index] and _visited(ctx, index) for index in inputs)
-
-
-def _visited(ctx: Any, index: int) -> bool:
+    needed = ctx.needs_input_grad
     if torch.compiler.is_compiling() or not hasattr(ctx, "next_functions"):
-        return True
+        return tuple(needed[index] for index in inputs)
+    nodes = ctx.next_functions  # made anew whenever it is asked for
+    return tuple(needed[index] and _visited(nodes[index][0]) for index in inputs)
+
+
+def _visited(node: Any) -> bool:
     try:
-        return torch._C._will_engine_execute_node(ctx.next_functions[index][0])
+        return torch._C._will_engine_execute_node(node)
     except (AttributeError, RuntimeError, TypeError):  # a leaf that was asked for, a version of torch that cannot tell
         return True
 
