@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from intertwine.nn.mlp import SIGMOID_SCALE, SILU_SCALE
+from intertwine.o3.constants import Constants
 from intertwine.o3.irreps import Irreps, IrrepsError
 
 
@@ -13,7 +14,8 @@ class Gate(nn.Module):
 
         z[0e] = c silu(x[0e]),        z[entry] = c' sigmoid(gate[entry]) x[entry]
 
-    c = `SILU_SCALE` and c' = `SIGMOID_SCALE` make the second moment of both functions one, which keeps unit variance.
+    where silu(x) = sigmoid(x) x: a scalar is its own gate. c = `SILU_SCALE` and c' = `SIGMOID_SCALE` make the second
+    moment of both functions one, which keeps unit variance.
 
     The first entries of the input are the gates, one "0e" per entry that is not "0e"; `irreps_in` says how many. Odd
     scalars ("0o") are gated like vectors, since silu of them would have no parity.
@@ -46,16 +48,14 @@ class Gate(nn.Module):
         gated = [ir != Irreps("0e")[0] for ir in self.irreps]
         self.gates = sum(gated)
         self.irreps_in = Irreps("0e") * self.gates + self.irreps
-        gate_of_entry = torch.tensor([sum(gated[:entry]) if is_gated else -1 for entry, is_gated in enumerate(gated)])
-        gate_of_row = torch.repeat_interleave(gate_of_entry, torch.tensor([ir.dim for ir in self.irreps]))
-        self.register_buffer("gate_of_row", gate_of_row.clamp(min=0), persistent=False)
-        self.register_buffer("is_scalar", (gate_of_row < 0)[:, None], persistent=False)
+        gates, scales = [], []
+        for entry, (where, is_gated) in enumerate(zip(self.irreps.slices(), gated, strict=True)):
+            gates += [sum(gated[:entry]) if is_gated else self.gates + where.start] * (where.stop - where.start)
+            scales += [[SIGMOID_SCALE if is_gated else SILU_SCALE]] * (where.stop - where.start)
+        self.register_buffer("gate_of_row", torch.tensor(gates), persistent=False)
+        self.tables = Constants(scale=torch.tensor(scales, dtype=torch.float64))
 
     def forward(self, x: Float[Tensor, "*batch dim_in channel"]) -> Float[Tensor, "*batch dim channel"]:
         """Gate every entry."""
-        gates, x = x[..., : self.gates, :], x[..., self.gates :, :]
-        scalars = SILU_SCALE * nn.functional.silu(x)
-        if not self.gates:
-            return scalars
-        gated = (SIGMOID_SCALE * torch.sigmoid(gates)).index_select(-2, self.get_buffer("gate_of_row")) * x
-        return torch.where(self.get_buffer("is_scalar"), scalars, gated)
+        gates = torch.sigmoid(x.index_select(-2, self.get_buffer("gate_of_row")))
+        return self.tables.like(x, "scale") * gates * x[..., self.gates :, :]
