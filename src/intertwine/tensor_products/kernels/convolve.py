@@ -2,29 +2,19 @@
 
     z[i] = sum over e with receivers[e] = i, paths and j of   w[pair[e], path] T[row, k, j] x[senders[e], k] y[e, j]
 
-The twin, and the documentation of what is computed, is `Convolution.readable`.
+The twin, and the documentation of what is computed, is `Convolution.readable`. Here stands what derivatives are
+made of; `convolve_passes` runs it.
 """
 
-import ctypes
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from intertwine.tensor_products.kernels.blocks import empty
-from intertwine.tensor_products.kernels.library import TRITON, active_isa, address, kernel, sort_edges
+from intertwine.tensor_products.kernels.convolve_passes import backward, forward, twice
+from intertwine.tensor_products.kernels.library import TRITON, active_isa
 from intertwine.tensor_products.kernels.operator import Operator, refuse_third, wanted
-
-
-class EdgeOrder(NamedTuple):
-    """Edges by receiver, `order[first[i] : first[i + 1]]`, and positions in `order` of the edges of every sender."""
-
-    first: Tensor
-    order: Tensor
-    sender_first: Tensor
-    places: Tensor
 
 
 def convolve(
@@ -52,155 +42,6 @@ def convolve(
 def takes(x: Tensor, y: Tensor, w: Tensor | None) -> bool:
     """Whether the kernel runs on these."""
     return _CONVOLVE.takes(x, y, w)
-
-
-def edge_order(senders: Tensor, receivers: Tensor, nodes: int) -> EdgeOrder:
-    """Sort the edges of a graph.
-
-    Raises:
-        IndexError: an edge starts or ends at a node that is not there.
-    """
-    order = EdgeOrder(*(senders.new_empty(size) for size in (nodes + 1, len(senders), nodes + 1, len(senders))))
-    if not sort_edges(senders, receivers, nodes, *order):
-        found = torch.cat([senders, receivers])
-        raise IndexError(
-            f"Convolution: expected senders and receivers from 0 to {nodes - 1}, the nodes of x, came indices from "
-            f"{int(found.min())} to {int(found.max())}. Check that x and the edges belong to the same batch."
-        )
-    return order
-
-
-def _run(
-    x: Tensor,
-    y: Tensor,
-    w: Tensor | None,
-    senders: Tensor,
-    receivers: Tensor,
-    structure: Tensor,
-    coefficients: Tensor,
-    dim: int,
-    ordered: bool,
-    pair: Tensor | None = None,
-) -> Tensor:
-    x, y, w, senders, receivers, pair = _plain(x, y, w, senders, receivers, pair)
-    if pair is not None and w is not None:
-        _check_pairs(pair, len(w))
-    z = empty(x, x.shape[0], dim, x.shape[2])
-    order = edge_order(senders, receivers, x.shape[0])
-    if z.numel():
-        sizes = _sizes(x.shape[0], len(senders), x.shape[2], 0 if w is None else len(w))
-        given = [address(each) for each in (senders, order.first, order.order, pair, x, y, w, z)]
-        _call("convolve", x, structure, coefficients, sizes, *given)
-    return z
-
-
-def _check_pairs(pair: Tensor, count: int) -> None:
-    """Kernels read memory where it points."""
-    if not len(pair):
-        return
-    smallest, largest = (int(each) for each in torch.aminmax(pair))
-    if smallest < 0 or largest >= count:
-        raise IndexError(
-            f"Convolution: expected pairs from 0 to {count - 1}, the rows of weight, came indices from {smallest} to "
-            f"{largest}. Check that weights and pairs belong to the same edges."
-        )
-
-
-def _run_backward(
-    x: Tensor,
-    y: Tensor,
-    w: Tensor | None,
-    gz: Tensor,
-    senders: Tensor,
-    receivers: Tensor,
-    structure: Tensor,
-    coefficients: Tensor,
-    ordered: bool,
-    of: Sequence[bool],
-    pair: Tensor | None = None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of <gz, z> by those of x, y and w that are asked for; the others are empty."""
-    x, y, w, senders, receivers, pair = _plain(x, y, w, senders, receivers, pair)
-    found = _results(x, y, w, of)
-    _pass("convolve_backward", (x, y, w, gz.contiguous()), found, senders, receivers, pair, structure, coefficients)
-    return _shown(x, found)
-
-
-def _run_twice(
-    x: Tensor,
-    y: Tensor,
-    w: Tensor | None,
-    gz: Tensor,
-    hx: Tensor | None,
-    hy: Tensor | None,
-    hw: Tensor | None,
-    senders: Tensor,
-    receivers: Tensor,
-    structure: Tensor,
-    coefficients: Tensor,
-    ordered: bool,
-    of: Sequence[bool],
-    pair: Tensor | None = None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Gradients of <gx, hx> + <gy, hy> + <gw, hw> by gz, and by those of x, y and w that are asked for."""
-    x, y, w, senders, receivers, pair = _plain(x, y, w, senders, receivers, pair)
-    tangents = [None if each is None else each.contiguous() for each in (hx, hy, hw)]
-    found, dz = _results(x, y, w, of), empty(gz, *gz.shape)
-    given = (x, y, w, gz.contiguous(), *tangents)
-    _pass("convolve_twice", given, (*found, dz), senders, receivers, pair, structure, coefficients)
-    return *_shown(x, found), dz
-
-
-def _results(x: Tensor, y: Tensor, w: Tensor | None, of: Sequence[bool]) -> tuple[Tensor | None, ...]:
-    """Memory for the gradients that are asked for; those of features are added to."""
-    of_x, of_y, of_w = of
-    gw = empty(w, *w.shape) if of_w and w is not None else None
-    return torch.zeros_like(x) if of_x else None, torch.zeros_like(y) if of_y else None, gw
-
-
-def _shown(x: Tensor, found: Sequence[Tensor | None]) -> tuple[Tensor, Tensor, Tensor]:
-    """Empty tensors for what was not asked for: operators return tensors."""
-    gx, gy, gw = (x.new_empty(0) if each is None else each for each in found)
-    return gx, gy, gw
-
-
-def _pass(
-    name: str,
-    given: tuple[Tensor | None, ...],
-    found: tuple[Tensor | None, ...],
-    senders: Tensor,
-    receivers: Tensor,
-    pair: Tensor | None,
-    structure: Tensor,
-    coefficients: Tensor,
-) -> None:
-    """A pass over the edges, and the sum by sender."""
-    x, w = given[0], given[2]
-    assert x is not None
-    order = edge_order(senders, receivers, x.shape[0])
-    if not given[3].numel():  # type: ignore[union-attr]
-        return
-    sizes = _sizes(x.shape[0], len(senders), x.shape[2], 0 if w is None else len(w))
-    graph = (senders, order.first, order.order, pair)
-    pointers = [address(each) for each in (*graph, *given, *found, order.sender_first, order.places)]
-    _call(name, x, structure, coefficients, sizes, *pointers)
-
-
-def _call(name: str, x: Tensor, structure: Tensor, coefficients: Tensor, *arguments: Any) -> None:
-    kernel(name, x.dtype)(address(structure), address(coefficients), *arguments, torch.get_num_threads())
-
-
-def _plain(
-    x: Tensor, y: Tensor, w: Tensor | None, senders: Tensor, receivers: Tensor, pair: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor | None, Tensor, Tensor, Tensor | None]:
-    x, y, w = x.contiguous(), y.contiguous(), None if w is None else w.contiguous()
-    senders, receivers = senders.long().contiguous(), receivers.long().contiguous()
-    return x, y, w, senders, receivers, None if pair is None else pair.long().contiguous()
-
-
-@lru_cache(maxsize=1024)
-def _sizes(*sizes: int) -> ctypes.Array[ctypes.c_int64]:
-    return (ctypes.c_int64 * len(sizes))(*sizes)
 
 
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -260,7 +101,7 @@ def _work(x: Tensor, y: Tensor, w: Tensor | None, structure: Tensor, coefficient
 _CONVOLVE = Operator(
     "convolve(Tensor x, Tensor y, Tensor? w, Tensor senders, Tensor receivers, Tensor structure, Tensor coefficients,"
     " int dim, bool ordered, Tensor? pair=None) -> Tensor",
-    run=_run,
+    run=forward,
     gpu="triton_convolve:convolve",
     shapes=lambda x, y, w, senders, receivers, structure, coefficients, dim, *_: x.new_empty(
         x.shape[0], dim, x.shape[2]
@@ -272,7 +113,7 @@ _CONVOLVE = Operator(
 _CONVOLVE_BACKWARD = Operator(
     "convolve_backward(Tensor x, Tensor y, Tensor? w, Tensor gz, Tensor senders, Tensor receivers, Tensor structure,"
     " Tensor coefficients, bool ordered, bool[] of, Tensor? pair=None) -> (Tensor, Tensor, Tensor)",
-    run=_run_backward,
+    run=backward,
     gpu="triton_convolve:convolve_backward",
     shapes=lambda x, y, w, gz, senders, receivers, structure, coefficients, ordered, of, *_: tuple(
         _like((x, y, w), of)
@@ -287,7 +128,7 @@ _CONVOLVE_TWICE = Operator(
     "convolve_twice(Tensor x, Tensor y, Tensor? w, Tensor gz, Tensor? hx, Tensor? hy, Tensor? hw, Tensor senders,"
     " Tensor receivers, Tensor structure, Tensor coefficients, bool ordered, bool[] of, Tensor? pair=None)"
     " -> (Tensor, Tensor, Tensor, Tensor)",
-    run=_run_twice,
+    run=twice,
     gpu="triton_convolve:convolve_twice",
     shapes=lambda x, y, w, gz, hx, hy, hw, senders, receivers, structure, coefficients, ordered, of, *_: tuple(
         _like((x, y, w, gz), (*of, True))

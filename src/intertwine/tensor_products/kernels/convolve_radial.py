@@ -16,7 +16,8 @@ from torch import Tensor
 
 from intertwine.tensor_products.hermite import Span, hermite
 from intertwine.tensor_products.kernels.blocks import empty
-from intertwine.tensor_products.kernels.convolve import convolve, edge_order
+from intertwine.tensor_products.kernels.convolve import convolve
+from intertwine.tensor_products.kernels.convolve_passes import edge_order
 from intertwine.tensor_products.kernels.library import address, kernel
 from intertwine.tensor_products.kernels.operator import Operator
 

@@ -139,7 +139,7 @@ def on_large_pages(tensor: Tensor) -> Tensor:
 
 
 def sort_edges(senders: Tensor, receivers: Tensor, nodes: int, *found: Tensor) -> bool:
-    """Fill the tables of `convolve.EdgeOrder`; whether all nodes exist."""
+    """Fill the tables of `convolve_passes.EdgeOrder`; whether all nodes exist."""
     compiled = library()
     if compiled is None:
         raise RuntimeError("sort_edges: this installation has no compiled kernels; check available() first.")
