@@ -58,4 +58,5 @@ class Gate(nn.Module):
     def forward(self, x: Float[Tensor, "*batch dim_in channel"]) -> Float[Tensor, "*batch dim channel"]:
         """Gate every entry."""
         gates = torch.sigmoid(x.index_select(-2, self.get_buffer("gate_of_row")))
-        return self.tables.like(x, "scale") * gates * x[..., self.gates :, :]
+        gated = gates * x[..., self.gates :, :]  # scaled last: the way back keeps the gates only once
+        return gated * self.tables.like(x, "scale")
