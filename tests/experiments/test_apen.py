@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from intertwine.experiments import apen, apen_data
-from intertwine.experiments.apen_bound import Bounded, Exactness
-from intertwine.experiments.apen_methods import ALONE, FOUND, GLOBAL, METHODS, TRUE, Reader, mean_iou, objective
-from intertwine.experiments.apen_numbers import Trained, judge
+from intertwine.experiments.apen import data as apen_data
+from intertwine.experiments.apen import paper as apen
+from intertwine.experiments.apen.bound import Bounded, Exactness
+from intertwine.experiments.apen.methods import ALONE, FOUND, GLOBAL, METHODS, TRUE, Reader, mean_iou, objective
+from intertwine.experiments.apen.numbers import Trained, judge
 from intertwine.experiments.experiment import Budget
 from intertwine.experiments.verdict import Verdict
 from intertwine.geometry.piecewise.network import Grouping

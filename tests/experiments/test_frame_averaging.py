@@ -4,15 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from intertwine.experiments import (
-    frame_averaging,
-    frame_averaging_graphs,
-    frame_averaging_nbody,
-    frame_averaging_normals,
-)
 from intertwine.experiments.experiment import Budget
-from intertwine.experiments.frame_averaging_graphs import FLAT, MESSAGES, PLACED, GraphsSize, Separated
-from intertwine.experiments.frame_averaging_nbody import (
+from intertwine.experiments.frame_averaging import graphs as frame_averaging_graphs
+from intertwine.experiments.frame_averaging import nbody as frame_averaging_nbody
+from intertwine.experiments.frame_averaging import normals as frame_averaging_normals
+from intertwine.experiments.frame_averaging import paper as frame_averaging
+from intertwine.experiments.frame_averaging.graphs import FLAT, MESSAGES, PLACED, GraphsSize, Separated
+from intertwine.experiments.frame_averaging.nbody import (
     AVERAGED,
     BUILT_IN,
     MOVING,
@@ -21,7 +19,7 @@ from intertwine.experiments.frame_averaging_nbody import (
     NBodySize,
     Predicted,
 )
-from intertwine.experiments.frame_averaging_normals import NormalsSize
+from intertwine.experiments.frame_averaging.normals import NormalsSize
 from intertwine.experiments.graph_sets import connected_graphs, double_covers
 from intertwine.experiments.rotated_classes import ClassesSize
 from intertwine.experiments.verdict import Verdict

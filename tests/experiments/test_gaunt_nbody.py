@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from intertwine.experiments.charged_particles import SOFTENING, simulate, stack
-from intertwine.experiments.gaunt_nbody import NBody, ParticleNetwork, straight, train_and_test
+from intertwine.experiments.gaunt.nbody import NBody, ParticleNetwork, straight, train_and_test
 from intertwine.o3.rotation import random_rotation
 from intertwine.training.plan import TrainingPlan
 

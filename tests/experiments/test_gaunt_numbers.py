@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from intertwine.experiments.gaunt_numbers import (
+from intertwine.experiments.gaunt.numbers import (
     OURS,
     PAPER_ERRORS,
     Trained,

@@ -1,10 +1,10 @@
 from dataclasses import replace
 
-from intertwine.experiments import gaunt_operations
 from intertwine.experiments.bench.measure import Spread
 from intertwine.experiments.bench.operations import OPERATIONS
 from intertwine.experiments.bench.result import Entry, Memory, RowResult
 from intertwine.experiments.bench.row import NAME
+from intertwine.experiments.gaunt import operations as gaunt_operations
 from intertwine.experiments.verdict import Verdict
 
 

@@ -3,10 +3,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from intertwine.experiments import freedom_measures, freedom_tetris, freedom_training, price_of_freedom
 from intertwine.experiments.experiment import Budget
-from intertwine.experiments.freedom_measures import CG, GRID, Measures
-from intertwine.experiments.freedom_tetris import Accuracy, Classifier
+from intertwine.experiments.price_of_freedom import measures as freedom_measures
+from intertwine.experiments.price_of_freedom import paper as price_of_freedom
+from intertwine.experiments.price_of_freedom import tetris as freedom_tetris
+from intertwine.experiments.price_of_freedom import training as freedom_training
+from intertwine.experiments.price_of_freedom.measures import CG, GRID, Measures
+from intertwine.experiments.price_of_freedom.tetris import Accuracy, Classifier
 from intertwine.experiments.verdict import Verdict
 from intertwine.tensor_products.analysis.expressivity import expressivity
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan

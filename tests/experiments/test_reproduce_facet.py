@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from intertwine.experiments import facet, facet_relaxation
 from intertwine.experiments.bench.peers import Place, find_side, repository
 from intertwine.experiments.experiment import Budget
-from intertwine.experiments.facet_numbers import OURS, PAPER, Smaller, Trained, judge
-from intertwine.experiments.facet_relaxation import MACE, SAME, TABLES, Cells, Relaxed, finding, measure, table
+from intertwine.experiments.facet import paper as facet
+from intertwine.experiments.facet import relaxation as facet_relaxation
+from intertwine.experiments.facet.numbers import OURS, PAPER, Smaller, Trained, judge
+from intertwine.experiments.facet.relaxation import MACE, SAME, TABLES, Cells, Relaxed, finding, measure, table
 from intertwine.experiments.verdict import Verdict
 
 YES, NO, OPEN = Verdict.reproduced, Verdict.not_reproduced, Verdict.not_decided

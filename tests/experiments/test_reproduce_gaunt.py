@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from intertwine.experiments import gaunt
 from intertwine.experiments.experiment import Budget
-from intertwine.experiments.gaunt_numbers import PAPER, TITLES
+from intertwine.experiments.gaunt import paper as gaunt
+from intertwine.experiments.gaunt.numbers import PAPER, TITLES
 from intertwine.experiments.outcome import Column, Number
 from intertwine.experiments.page import show, text
 from intertwine.potentials.structures.graph import GraphError

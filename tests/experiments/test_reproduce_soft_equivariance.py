@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from intertwine.experiments import soft_equivariance_mocap as mocap
 from intertwine.experiments.experiment import ExperimentError
-from intertwine.experiments.soft_equivariance import (
+from intertwine.experiments.soft_equivariance import mocap
+from intertwine.experiments.soft_equivariance.kept import kept
+from intertwine.experiments.soft_equivariance.methods import FREE, HARD, LOOSE, OURS, PER, RPP, TRUE, Bench, Fit
+from intertwine.experiments.soft_equivariance.paper import (
     EXPERIMENT,
     FULL,
     SMOKE,
@@ -20,9 +22,7 @@ from intertwine.experiments.soft_equivariance import (
     run_family,
     strength_table,
 )
-from intertwine.experiments.soft_equivariance_kept import kept
-from intertwine.experiments.soft_equivariance_methods import FREE, HARD, LOOSE, OURS, PER, RPP, TRUE, Bench, Fit
-from intertwine.experiments.soft_equivariance_tasks import AXES, cosines, inertia
+from intertwine.experiments.soft_equivariance.tasks import AXES, cosines, inertia
 from intertwine.experiments.verdict import Verdict
 from intertwine.groups.classical import O
 from intertwine.groups.group import Group

@@ -2,8 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from intertwine.experiments import tdn, tdn_clock, tdn_ranks
 from intertwine.experiments.experiment import Budget
+from intertwine.experiments.tdn import clock as tdn_clock
+from intertwine.experiments.tdn import paper as tdn
+from intertwine.experiments.tdn import ranks as tdn_ranks
 from intertwine.experiments.verdict import Verdict
 from intertwine.tensor_products.cp.error import ErrorBound
 

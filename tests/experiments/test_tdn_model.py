@@ -4,8 +4,9 @@ from functools import cache
 
 import pytest
 
-from intertwine.experiments import tdn_model, three_bpa
-from intertwine.experiments.tdn_model import IN_TORCH, PATHS, SHARED, TrainedModel
+from intertwine.experiments import three_bpa
+from intertwine.experiments.tdn import model as tdn_model
+from intertwine.experiments.tdn.model import IN_TORCH, PATHS, SHARED, TrainedModel
 from intertwine.experiments.three_bpa import TEMPERATURES
 from intertwine.experiments.verdict import Verdict
 from intertwine.training.plan import TrainingPlan

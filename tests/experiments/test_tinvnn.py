@@ -4,10 +4,12 @@ from itertools import permutations
 import pytest
 import torch
 
-from intertwine.experiments import rotated_classes, shape_sets, tinvnn, tinvnn_tours
+from intertwine.experiments import rotated_classes, shape_sets
 from intertwine.experiments.experiment import Budget
 from intertwine.experiments.rotated_classes import ClassesSize, Classified
-from intertwine.experiments.tinvnn_tours import CHANGES, ToursSize
+from intertwine.experiments.tinvnn import paper as tinvnn
+from intertwine.experiments.tinvnn import tours as tinvnn_tours
+from intertwine.experiments.tinvnn.tours import CHANGES, ToursSize
 from intertwine.experiments.verdict import Verdict
 from intertwine.geometry.meshes import MeshError
 

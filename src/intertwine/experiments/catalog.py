@@ -2,8 +2,15 @@
 
 from difflib import get_close_matches
 
-from intertwine.experiments import apen, facet, frame_averaging, gaunt, price_of_freedom, soft_equivariance, tdn, tinvnn
+from intertwine.experiments.apen import paper as apen
 from intertwine.experiments.experiment import Experiment, ExperimentError
+from intertwine.experiments.facet import paper as facet
+from intertwine.experiments.frame_averaging import paper as frame_averaging
+from intertwine.experiments.gaunt import paper as gaunt
+from intertwine.experiments.price_of_freedom import paper as price_of_freedom
+from intertwine.experiments.soft_equivariance import paper as soft_equivariance
+from intertwine.experiments.tdn import paper as tdn
+from intertwine.experiments.tinvnn import paper as tinvnn
 
 EXPERIMENTS: tuple[Experiment, ...] = (
     gaunt.EXPERIMENT,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from intertwine.experiments import soft_equivariance_mocap as mocap
+from intertwine.experiments.soft_equivariance import mocap
 from intertwine.groups.classical import O
 from intertwine.groups.group import Group
 from intertwine.groups.linear import Scaling, Similarity

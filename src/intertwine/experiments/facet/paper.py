@@ -1,7 +1,7 @@
 """System 20: how much of a potential is needed? Smaller radial maps, cheaper layers, faster rest. O(3) acts on `dim`.
 
-Read from top to bottom: claim, budgets, models, training, run. `facet_numbers` holds tables and findings,
-`facet_relaxation` relaxes cells.
+Read from top to bottom: claim, budgets, models, training, run. `numbers` holds tables and findings,
+`relaxation` relaxes cells.
 """
 
 from collections.abc import Sequence
@@ -10,10 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from intertwine.experiments import facet_relaxation, three_bpa
+from intertwine.experiments import three_bpa
 from intertwine.experiments.experiment import Budget, Experiment, Stage
-from intertwine.experiments.facet_numbers import Errors, Smaller, Trained, accuracy_table, compression_table, judge
-from intertwine.experiments.facet_relaxation import Cells
+from intertwine.experiments.facet import relaxation as facet_relaxation
+from intertwine.experiments.facet.numbers import Errors, Smaller, Trained, accuracy_table, compression_table, judge
+from intertwine.experiments.facet.relaxation import Cells
 from intertwine.experiments.outcome import Measured
 from intertwine.experiments.step_report import StepReport
 from intertwine.experiments.timing import in_turns, quartiles

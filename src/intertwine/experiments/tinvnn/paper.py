@@ -1,19 +1,20 @@
 """System 11: are initial features that no motion changes enough to make a network invariant? E(d) acts on points.
 
-Read from top to bottom: claim, budgets, run. `rotated_classes` trains on clouds, `tinvnn_tours` on travelling salesmen.
+Read from top to bottom: claim, budgets, run. `rotated_classes` trains on clouds, `tours` on travelling salesmen.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from intertwine.experiments import rotated_classes, tinvnn_tours
+from intertwine.experiments import rotated_classes
 from intertwine.experiments.by_seed import by_seed
 from intertwine.experiments.experiment import Budget, Experiment, Stage
 from intertwine.experiments.outcome import Measured
 from intertwine.experiments.rotated_classes import ClassesSize, Classified
 from intertwine.experiments.shape_sets import describe_shapes
-from intertwine.experiments.tinvnn_tours import ToursSize
+from intertwine.experiments.tinvnn import tours as tinvnn_tours
+from intertwine.experiments.tinvnn.tours import ToursSize
 from intertwine.training.plan import TrainingPlan
 
 CLAIM = (

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from intertwine.experiments.apen_bound import Bounded, Exactness
-from intertwine.experiments.apen_methods import ALONE, FOUND, GLOBAL, METHODS, ROTATED, TRUE, Method
+from intertwine.experiments.apen.bound import Bounded, Exactness
+from intertwine.experiments.apen.methods import ALONE, FOUND, GLOBAL, METHODS, ROTATED, TRUE, Method
 from intertwine.experiments.outcome import Column, Number, Row, Table
 from intertwine.experiments.verdict import Finding, Verdict, stays_below, together
 
@@ -120,7 +120,7 @@ def bound_picture(run: Trained) -> str:
     """File of its measured errors over their bounds.
 
     Example:
-        >>> from intertwine.experiments.apen_methods import FOUND
+        >>> from intertwine.experiments.apen.methods import FOUND
         >>> bound_picture(Trained("rooms, pieces", "parts", FOUND, 0, 1, {}, None, None))
         'bound-rooms-pieces-talking-seed0.png'
     """

@@ -1,7 +1,7 @@
 """System 4: do penalties towards candidate symmetries find the true one, and help? O(3) and scalings act on `dim`.
 
-Read from top to bottom: claim, budgets, run, tables, verdict. `soft_equivariance_tasks` holds the data,
-`soft_equivariance_methods` the trainings, `soft_equivariance_kept` what a run that was cut off leaves.
+Read from top to bottom: claim, budgets, run, tables, verdict. `tasks` holds the data,
+`methods` the trainings, `kept` what a run that was cut off leaves.
 """
 
 import math
@@ -15,11 +15,11 @@ from statistics import mean, stdev
 
 import torch
 
-from intertwine.experiments import soft_equivariance_mocap as mocap
 from intertwine.experiments.experiment import Budget, Experiment, Stage
 from intertwine.experiments.outcome import Column, Measured, Number, Row, Table
-from intertwine.experiments.soft_equivariance_kept import kept
-from intertwine.experiments.soft_equivariance_methods import (
+from intertwine.experiments.soft_equivariance import mocap
+from intertwine.experiments.soft_equivariance.kept import kept
+from intertwine.experiments.soft_equivariance.methods import (
     FREE,
     HARD,
     LOOSE,
@@ -32,7 +32,7 @@ from intertwine.experiments.soft_equivariance_methods import (
     Plan,
     compare,
 )
-from intertwine.experiments.soft_equivariance_tasks import Task, bodies, cosines, inertia
+from intertwine.experiments.soft_equivariance.tasks import Task, bodies, cosines, inertia
 from intertwine.experiments.verdict import Finding, Verdict, stays_below
 from intertwine.learning.find_symmetries import BROKEN
 from intertwine.learning.stacked_training import Course

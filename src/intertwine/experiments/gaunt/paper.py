@@ -1,8 +1,8 @@
 """System 1: is a potential as accurate, faster and smaller with Gaunt contractions? O(3) acts on `dim` of its features.
 
-Read from top to bottom: claim, budgets, model, objective, run. `gaunt_numbers` holds the paper's table and ours,
-`gaunt_clock` the timings of training, `gaunt_operations` those of the products alone beside other libraries,
-`gaunt_nbody` the check on charged particles.
+Read from top to bottom: claim, budgets, model, objective, run. `numbers` holds the paper's table and ours,
+`clock` the timings of training, `operations` those of the products alone beside other libraries,
+`nbody` the check on charged particles.
 """
 
 from collections.abc import Sequence
@@ -14,10 +14,13 @@ from typing import Any
 
 import torch
 
-from intertwine.experiments import gaunt_clock, gaunt_nbody, gaunt_operations, three_bpa
+from intertwine.experiments import three_bpa
 from intertwine.experiments.experiment import Budget, Experiment, Stage
-from intertwine.experiments.gaunt_nbody import NBody
-from intertwine.experiments.gaunt_numbers import Trained, atom_table, cost_table, error_table, judge
+from intertwine.experiments.gaunt import clock as gaunt_clock
+from intertwine.experiments.gaunt import nbody as gaunt_nbody
+from intertwine.experiments.gaunt import operations as gaunt_operations
+from intertwine.experiments.gaunt.nbody import NBody
+from intertwine.experiments.gaunt.numbers import Trained, atom_table, cost_table, error_table, judge
 from intertwine.experiments.machine import PeakMemory
 from intertwine.experiments.outcome import Measured
 from intertwine.experiments.step_report import StepReport

@@ -1,7 +1,7 @@
 """System 9: is any backbone made exactly equivariant by a frame, and better for it? E(3) acts on points, S_n on nodes.
 
-Read from top to bottom: claim, budgets, run. The tasks are in `frame_averaging_graphs`, `frame_averaging_nbody`,
-`frame_averaging_normals` and `rotated_classes`.
+Read from top to bottom: claim, budgets, run. The tasks are in `graphs`, `nbody`,
+`normals` and `rotated_classes`.
 """
 
 from collections.abc import Sequence
@@ -9,17 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from intertwine.experiments import (
-    frame_averaging_graphs,
-    frame_averaging_nbody,
-    frame_averaging_normals,
-    rotated_classes,
-)
+from intertwine.experiments import rotated_classes
 from intertwine.experiments.by_seed import by_seed
 from intertwine.experiments.experiment import Budget, Experiment, Stage
-from intertwine.experiments.frame_averaging_graphs import GraphsSize
-from intertwine.experiments.frame_averaging_nbody import NBodySize
-from intertwine.experiments.frame_averaging_normals import NormalsSize
+from intertwine.experiments.frame_averaging import graphs as frame_averaging_graphs
+from intertwine.experiments.frame_averaging import nbody as frame_averaging_nbody
+from intertwine.experiments.frame_averaging import normals as frame_averaging_normals
+from intertwine.experiments.frame_averaging.graphs import GraphsSize
+from intertwine.experiments.frame_averaging.nbody import NBodySize
+from intertwine.experiments.frame_averaging.normals import NormalsSize
 from intertwine.experiments.graph_sets import describe_graphs
 from intertwine.experiments.outcome import Measured
 from intertwine.experiments.rotated_classes import AVERAGED, ClassesSize

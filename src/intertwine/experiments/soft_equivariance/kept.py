@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from intertwine.experiments.soft_equivariance_methods import Fit
+from intertwine.experiments.soft_equivariance.methods import Fit
 
 
 def kept(path: Path, plan: str, make: Callable[[], list[Fit]]) -> list[Fit]:

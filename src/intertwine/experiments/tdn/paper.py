@@ -1,7 +1,7 @@
 """System 13, its products: how many terms does a decomposed coupling need, and is it faster? O(3) acts on `dim`.
 
-Read from top to bottom: claim, budgets, findings, run. `tdn_ranks` measures errors by the number of terms, `tdn_clock`
-the seconds of products, and `tdn_model` trains a model with the product.
+Read from top to bottom: claim, budgets, findings, run. `ranks` measures errors by the number of terms, `clock`
+the seconds of products, and `model` trains a model with the product.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,12 +10,13 @@ from pathlib import Path
 
 import torch
 
-from intertwine.experiments import tdn_model, three_bpa
+from intertwine.experiments import three_bpa
 from intertwine.experiments.experiment import Budget, Experiment, Stage
 from intertwine.experiments.outcome import Measured, Table
-from intertwine.experiments.tdn_clock import KERNEL, SHORT, TWIN, clock, speed_table
-from intertwine.experiments.tdn_model import ModelSize
-from intertwine.experiments.tdn_ranks import degree_table, error_of, rank_table
+from intertwine.experiments.tdn import model as tdn_model
+from intertwine.experiments.tdn.clock import KERNEL, SHORT, TWIN, clock, speed_table
+from intertwine.experiments.tdn.model import ModelSize
+from intertwine.experiments.tdn.ranks import degree_table, error_of, rank_table
 from intertwine.experiments.timing import ratio
 from intertwine.experiments.verdict import Finding, Verdict, stays_below, together
 from intertwine.tensor_products.cp.error import ErrorBound

@@ -1,7 +1,7 @@
 """System 5: does a network that follows every part by itself read bodies in poses it has never seen? SE(3)^k acts.
 
-Read from top to bottom: claim, budgets, run. `apen_data` makes the clouds, `apen_methods` the five readers that differ
-only in what may move, `apen_bound` measures how exact they are, `apen_numbers` makes tables and findings.
+Read from top to bottom: claim, budgets, run. `data` makes the clouds, `methods` the five readers that differ
+only in what may move, `bound` measures how exact they are, `numbers` makes tables and findings.
 """
 
 from collections.abc import Sequence
@@ -11,9 +11,10 @@ from pathlib import Path
 
 import torch
 
-from intertwine.experiments import apen_bound, apen_data
-from intertwine.experiments.apen_methods import METHODS, TRUE, Reader, mean_iou, predicted, train
-from intertwine.experiments.apen_numbers import Trained, bound_picture, bound_table, exact_table, judge, task_table
+from intertwine.experiments.apen import bound as apen_bound
+from intertwine.experiments.apen import data as apen_data
+from intertwine.experiments.apen.methods import METHODS, TRUE, Reader, mean_iou, predicted, train
+from intertwine.experiments.apen.numbers import Trained, bound_picture, bound_table, exact_table, judge, task_table
 from intertwine.experiments.experiment import Budget, Experiment, Stage
 from intertwine.experiments.outcome import Measured
 from intertwine.experiments.step_report import StepReport

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from intertwine.experiments.apen_data import Kind
+from intertwine.experiments.apen.data import Kind
 from intertwine.geometry.articulated import Clouds
 from intertwine.geometry.piecewise.network import Grouping, PiecewiseNetwork, Reading, vote_loss
 from intertwine.groups.frames.part_frames import FrameOfParts, PartPCA, Upright

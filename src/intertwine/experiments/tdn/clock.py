@@ -7,7 +7,7 @@ from torch import Tensor
 
 from intertwine.experiments.experiment import Stage
 from intertwine.experiments.outcome import Column, Number, Row, Table
-from intertwine.experiments.tdn_ranks import OURS, PAPER, all_even
+from intertwine.experiments.tdn.ranks import OURS, PAPER, all_even
 from intertwine.experiments.timing import in_turns, quartiles, ratio
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
 from intertwine.tensor_products.cp.cp import CP

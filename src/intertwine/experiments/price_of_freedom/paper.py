@@ -1,18 +1,20 @@
 """System 3: is a faster product worth what it cannot say? O(3) acts on `dim` of the features it multiplies.
 
-Read from top to bottom: claim, budgets, run, findings. `freedom_measures` counts and clocks products,
-`freedom_tetris` asks what they can learn, `freedom_training` how fast a model trains.
+Read from top to bottom: claim, budgets, run, findings. `measures` counts and clocks products,
+`tetris` asks what they can learn, `training` how fast a model trains.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from intertwine.experiments import freedom_measures, freedom_tetris, freedom_training
 from intertwine.experiments.experiment import Budget, Experiment, Stage
-from intertwine.experiments.freedom_measures import CG, GRID, Measures
-from intertwine.experiments.freedom_tetris import Accuracy
 from intertwine.experiments.outcome import Measured
+from intertwine.experiments.price_of_freedom import measures
+from intertwine.experiments.price_of_freedom import tetris as freedom_tetris
+from intertwine.experiments.price_of_freedom import training as freedom_training
+from intertwine.experiments.price_of_freedom.measures import CG, GRID, Measures
+from intertwine.experiments.price_of_freedom.tetris import Accuracy
 from intertwine.experiments.timing import ratio
 from intertwine.experiments.verdict import Finding, Verdict, stays_below
 from intertwine.tensor_products.kernels.library import active_isa
@@ -65,7 +67,7 @@ BUDGETS = {
 
 def measure(size: Size, *, data: Path | None, seeds: Sequence[int], out: Path, progress: Stage) -> Measured:
     """Count and clock the products, train on the tetrominoes, clock the training of a potential."""
-    products = freedom_measures.measure(size.degrees, size.rounds, progress)
+    products = measures.measure(size.degrees, size.rounds, progress)
     tetris: dict[str, list[Accuracy]] = {}
     for done, (name, make) in enumerate(freedom_tetris.PRODUCTS.items()):
         progress(f"tetrominoes with {name}", done, len(freedom_tetris.PRODUCTS))
@@ -75,9 +77,9 @@ def measure(size: Size, *, data: Path | None, seeds: Sequence[int], out: Path, p
     progress("training", 1, 1)
     return Measured(
         tables=(
-            freedom_measures.span_table(products),
-            freedom_measures.cost_table(products),
-            freedom_measures.slope_table(products),
+            measures.span_table(products),
+            measures.cost_table(products),
+            measures.slope_table(products),
             freedom_tetris.table(tetris),
             freedom_training.table(training, size.model),
         ),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from intertwine.experiments.apen_methods import Reader
+from intertwine.experiments.apen.methods import Reader
 from intertwine.geometry.articulated import Clouds, scattered
 from intertwine.geometry.piecewise.bound import not_covered
 from intertwine.geometry.piecewise.refinement import pure_points

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from intertwine.experiments.soft_equivariance_tasks import Task
+from intertwine.experiments.soft_equivariance.tasks import Task
 from intertwine.groups.group import Group
 from intertwine.groups.linear import Similarity
 from intertwine.learning.soft_equivariance import Binding, Hard, Residual, Soft, early, relaxed

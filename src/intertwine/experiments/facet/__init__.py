@@ -1,0 +1,1 @@
+"""Facet: radial compression, a network on the sphere, and relaxations beside MACE."""

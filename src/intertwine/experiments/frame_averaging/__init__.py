@@ -1,0 +1,1 @@
+"""Frame averaging: graphs, charged particles and normals of surfaces."""

@@ -1,0 +1,1 @@
+"""The price of freedom: what products can say, what they cost, and what they learn."""

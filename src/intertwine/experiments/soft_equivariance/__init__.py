@@ -1,0 +1,1 @@
+"""Soft equivariance under mixed symmetries: tasks, motion capture, and the trainings compared."""

@@ -1,0 +1,1 @@
+"""Tensor decomposition networks: ranks, timings, and a model with the product."""

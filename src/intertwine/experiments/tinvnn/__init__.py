@@ -1,0 +1,1 @@
+"""Transformation-invariant initial features: rotated classes and travelling salesmen."""
