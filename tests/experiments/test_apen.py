@@ -78,9 +78,7 @@ def test_findings_follow_from_the_numbers():
     inexact = [replace(r, exact=Exactness(1e-9, 1e-7, 0.5)) if r.exact else r for r in all_runs(61.0)]
     assert judge(inexact, decided=True)[0].verdict is NO
     blind = [replace(r, exact=Exactness(0.0, 0.0, 0.0)) if r.exact else r for r in all_runs(61.0)]
-    assert judge(blind, decided=True)[0].verdict is OPEN
-    blind = [replace(r, exact=Exactness(0.0, 0.0, 0.0)) if r.exact else r for r in all_runs(61.0)]
-    assert judge(blind, decided=True)[0].verdict is NO  # a control that sees nothing proves nothing
+    assert judge(blind, decided=True)[0].verdict is OPEN  # a control that sees nothing proves nothing
 
 
 def test_votes_are_only_taught_where_a_partition_is_to_be_found():
