@@ -9,7 +9,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 RESULTS, PAGE = ROOT / "benchmarks" / "results", ROOT / "docs" / "measurements.md"
-HEAD = """# Measurements of potentials
+HEAD = """# Measurements
 
 What the scripts in `benchmarks/` found, with the machine that found it. How fast whole potentials are beside MACE,
 NequIP and SevenNet stands in [benchmarks](benchmarks.md), rows D. This page is written by

@@ -95,7 +95,7 @@ def run_side(side: str, task: dict, work: Path, threads: int) -> dict:
     if done.returncode:
         last = (out / "output.txt").read_text().strip().splitlines()[-1:]
         return {"failed": f"exit code {done.returncode}: {' '.join(last)[:300]}"}
-    answer = json.loads((out / "answer.json").read_text())
+    answer = json.loads((out / "answer.json").read_text().replace(str(work), "FOLDER"))
     errors = {test: errors_of(path, out / f"{test}.npz") for test, path in task["tests"].items()}
     return {"errors": errors, "wall_with_predictions": time.perf_counter() - begun, **answer}
 
