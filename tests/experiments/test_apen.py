@@ -11,6 +11,7 @@ from intertwine.experiments.apen import paper as apen
 from intertwine.experiments.apen.bound import Bounded, Exactness
 from intertwine.experiments.apen.methods import ALONE, FOUND, GLOBAL, METHODS, TRUE, Reader, mean_iou, objective
 from intertwine.experiments.apen.numbers import Trained, judge
+from intertwine.experiments.data_folder import DataFolderError
 from intertwine.experiments.experiment import Budget
 from intertwine.experiments.verdict import Verdict
 from intertwine.geometry.piecewise.network import Grouping
@@ -101,5 +102,5 @@ def test_mean_iou_counts_labels_that_occur():
 
 def test_data_are_named_and_a_folder_without_them_is_refused(tmp_path: Path):
     assert "stand-in" in EXPERIMENT.opening("tiny").splitlines()[0]
-    with pytest.raises(apen_data.DataFolderError, match="makehuman"):
+    with pytest.raises(DataFolderError, match="makehuman"):
         EXPERIMENT.opening("tiny", data=tmp_path)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from intertwine.experiments.data_folder import DataFolderError
 from intertwine.experiments.experiment import Budget
 from intertwine.experiments.frame_averaging import graphs as frame_averaging_graphs
 from intertwine.experiments.frame_averaging import nbody as frame_averaging_nbody
@@ -23,7 +24,6 @@ from intertwine.experiments.frame_averaging.normals import NormalsSize
 from intertwine.experiments.graph_sets import connected_graphs, double_covers
 from intertwine.experiments.rotated_classes import ClassesSize
 from intertwine.experiments.verdict import Verdict
-from intertwine.geometry.meshes import MeshError
 from intertwine.groups.actions import BothAxes, LastAxis, Points
 from intertwine.groups.classical import O
 from intertwine.groups.error import equivariance_error
@@ -148,6 +148,6 @@ def test_numbers_decide_the_findings():
 
 
 def test_a_folder_without_the_sets_is_told_before_anything_is_trained(tmp_path):
-    with pytest.raises(MeshError, match="furniture") as caught:
+    with pytest.raises(DataFolderError, match="furniture") as caught:
         EXPERIMENT.opening("tiny", data=tmp_path)
     assert "\n" not in str(caught.value)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from intertwine.experiments import graph_sets
+from intertwine.experiments.data_folder import DataFolderError
 from intertwine.experiments.graph_networks import GIN, AdjacencyMLP
 from intertwine.experiments.graph_sets import (
     GraphSetError,
@@ -68,7 +69,7 @@ def test_message_passing_does_not_see_the_order_and_the_flat_network_does():
 
 
 def test_broken_sets_are_told_in_one_line(tmp_path):
-    with pytest.raises(GraphSetError, match="exp_graphsat"):
+    with pytest.raises(DataFolderError, match="exp_graphsat"):
         describe_graphs(tmp_path)
     (tmp_path / "graphs_level").mkdir()
     (tmp_path / graph_sets.PAIRS).write_bytes(b"no archive")

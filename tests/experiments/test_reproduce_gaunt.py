@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from intertwine.experiments.data_folder import DataFolderError
 from intertwine.experiments.experiment import Budget
 from intertwine.experiments.gaunt import paper as gaunt
 from intertwine.experiments.gaunt.numbers import PAPER, TITLES
 from intertwine.experiments.outcome import Column, Number
 from intertwine.experiments.page import show, text
-from intertwine.potentials.structures.graph import GraphError
 
 TINY = replace(
     gaunt.SMOKE,
@@ -80,7 +80,7 @@ def test_a_smoke_model_is_said_to_mean_nothing():
 
 
 def test_a_broken_data_folder_gives_one_line_before_anything_is_trained(tmp_path, stages):
-    with pytest.raises(GraphError) as caught:
+    with pytest.raises(DataFolderError) as caught:
         EXPERIMENT.run("tiny", data=tmp_path / "nowhere", out=tmp_path)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "outcome.json").exists()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from intertwine.experiments.data_folder import DataFolderError
 from intertwine.experiments.experiment import ExperimentError
 from intertwine.experiments.soft_equivariance import mocap
 from intertwine.experiments.soft_equivariance.kept import kept
@@ -81,7 +82,7 @@ def test_cosines_keep_what_they_say(monkeypatch, kept):
 def recording(folder, trials: int = 5, frames: int = 40) -> None:
     arrays = {f"{i:02d}_01": torch.randn(frames, 10, 3).numpy() for i in range(trials)}
     names = np.array([*mocap.JOINTS, "thorax", "lhand"])
-    np.savez(folder / mocap.FILE, joint_names=names, parents=np.zeros(10, int), **arrays)
+    np.savez(folder / mocap.RECORDINGS.name, joint_names=names, parents=np.zeros(10, int), **arrays)
 
 
 def test_windows_are_differences_and_sets_share_no_recording(tmp_path):
@@ -90,17 +91,17 @@ def test_windows_are_differences_and_sets_share_no_recording(tmp_path):
     assert train[0].shape == (2, 20, 3, 15) and train[1].shape == (2, 20, 3, 8)
     flat = [{round(float(v), 5) for v in y[..., 0, 0].flatten()} for _, y in (train, valid, test)]
     assert not flat[0] & flat[1] and not flat[1] & flat[2]
-    with np.load(tmp_path / mocap.FILE) as file:
+    with np.load(tmp_path / mocap.RECORDINGS.name) as file:
         shifted = {name: file[name] + 7.0 if file[name].ndim == 3 else file[name] for name in file.files}
-    np.savez(tmp_path / mocap.FILE, **shifted)
+    np.savez(tmp_path / mocap.RECORDINGS.name, **shifted)
     again = mocap.windows(tmp_path, seeds=2, samples=20, generator=seeded())
     assert torch.allclose(again[0][0], train[0], atol=1e-4) and torch.allclose(again[0][1], train[1], atol=1e-4)
 
 
 def test_folders_without_recordings_are_refused_in_one_line(tmp_path):
-    with pytest.raises(ExperimentError, match=r"positions_30hz.npz"):
+    with pytest.raises(DataFolderError, match=r"positions_30hz.npz"):
         mocap.describe(tmp_path)
-    (tmp_path / mocap.FILE).write_bytes(b"no archive")
+    (tmp_path / mocap.RECORDINGS.name).write_bytes(b"no archive")
     with pytest.raises(ExperimentError, match="does not hold joint positions"):
         mocap.windows(tmp_path, seeds=1, samples=5, generator=seeded())
     recording(tmp_path, trials=2)
@@ -191,6 +192,6 @@ def test_the_opening_says_what_stands_in(tmp_path):
     recording(tmp_path)
     assert EXPERIMENT.opening("smoke", tmp_path).startswith("Data: simulated inertia")
     (tmp_path / "sets").mkdir()
-    (tmp_path / mocap.FILE).rename(tmp_path / "sets" / mocap.FILE)
+    (tmp_path / mocap.RECORDINGS.name).rename(tmp_path / "sets" / mocap.RECORDINGS.name)
     (tmp_path / "sets").rename(tmp_path / "cmu_mocap")
     assert EXPERIMENT.opening("smoke", tmp_path).startswith("Data: simulated inertia")

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from intertwine.experiments import three_bpa
+from intertwine.experiments.data_folder import DataFolderError
 from intertwine.potentials.data.readers import read, write
 from intertwine.potentials.structures.graph import GraphError
 
@@ -48,13 +49,13 @@ def test_the_published_file_names_are_found(tmp_path, frames):
 @pytest.mark.parametrize("missing", ["train_300K", "isolated_atoms", "heldout_600K"])
 def test_a_folder_with_a_missing_file_gives_one_line(tmp_path, frames, missing):
     (fill(tmp_path, frames, "heldout") / f"{missing}.extxyz.xz").unlink()
-    with pytest.raises(GraphError, match=missing) as caught:
+    with pytest.raises(DataFolderError, match=missing) as caught:
         three_bpa.describe(tmp_path)
     assert "\n" not in str(caught.value) and str(tmp_path) in str(caught.value)
 
 
 def test_a_path_that_is_no_folder_gives_one_line(tmp_path):
-    with pytest.raises(GraphError, match="no such folder") as caught:
+    with pytest.raises(DataFolderError, match="no such folder") as caught:
         three_bpa.describe(tmp_path / "nowhere")
     assert "\n" not in str(caught.value)
 

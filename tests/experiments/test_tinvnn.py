@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from intertwine.experiments import rotated_classes, shape_sets
+from intertwine.experiments.data_folder import DataFolderError
 from intertwine.experiments.experiment import Budget
 from intertwine.experiments.rotated_classes import ClassesSize, Classified
 from intertwine.experiments.tinvnn import paper as tinvnn
@@ -108,7 +109,7 @@ def test_numbers_decide_the_findings():
 
 
 def test_a_folder_without_furniture_is_told_in_one_line_before_anything_is_trained(tmp_path):
-    with pytest.raises(MeshError, match="kenney_furniture") as caught:
+    with pytest.raises(DataFolderError, match="kenney_furniture") as caught:
         EXPERIMENT.opening("tiny", data=tmp_path)
     assert "\n" not in str(caught.value)
     (tmp_path / "furniture").mkdir()

@@ -14,7 +14,9 @@ def reproduce(
         typer.Argument(metavar="PAPER", help="Which experiment; none: a list of all."),
     ] = None,
     budget: Annotated[str, typer.Option(help="How long it may take: smoke, small or full.")] = "smoke",
-    data: Annotated[Path | None, typer.Option(help="Data to use instead of the shipped set.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with all sets, or the set itself, to use instead of the shipped one.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Output folder; runs/PAPER if not given.")] = None,
     seed: Seed = 0,
     quiet: Quiet = False,

@@ -58,8 +58,8 @@ class Experiment:
     measure: Callable[..., Measured]
     """`(size, *, data, seeds, out, progress) -> Measured`."""
     describe_data: Callable[[Path | None], str]
-    """What will be used, for the first line of the output, which says so when it is a stand-in. Raises `GraphError`
-    for data that cannot be used."""
+    """What will be used, for the first line of the output, which says so when it is a stand-in. Raises
+    `DataFolderError` for a folder without the data."""
 
     def budget(self, name: str) -> Budget:
         """One of the budgets, by name.
@@ -88,7 +88,7 @@ class Experiment:
 
         Raises:
             ExperimentError: no budget of this name, or it needs a GPU and there is none.
-            GraphError: data that cannot be used.
+            DataFolderError: a folder without the data.
         """
         chosen = self.budget(budget)
         if chosen.needs_gpu and not torch.cuda.is_available():
@@ -114,12 +114,13 @@ class Experiment:
         Starts processes: a script of your own needs `if __name__ == "__main__":` around it.
 
         Args:
-            data: what to use instead of the shipped data.
+            data: the folder that holds all sets, or the set itself; None: what is shipped or made by rule.
             seed: the first of the budget's seeds.
 
         Raises:
             ExperimentError: no such budget, or no GPU for it.
-            GraphError: data that cannot be used.
+            DataFolderError: a folder without the data.
+            ValueError: a file of it that holds something else, as the room that reads it says.
             NumericalError: a training left the finite numbers.
         """
         self.opening(budget, data)

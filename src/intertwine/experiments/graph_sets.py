@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from intertwine.experiments.data_folder import locate, require
 from intertwine.groups.frames.sort import node_labels
 
 PAIRS = Path("graphs_level") / "exp_graphsat.npz"
@@ -18,7 +19,7 @@ ALL_GRAPHS = Path("graphs_level") / "graph8c.g6.xz"
 
 
 class GraphSetError(ValueError):
-    """A set of graphs that is not there or is not what its name says. One line: where, what was expected."""
+    """A set of graphs that is not what its name says. One line: where, what was expected."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,12 @@ def describe_graphs(data: Path | None) -> str:
     """What is used for graphs.
 
     Raises:
-        GraphSetError: a folder without EXP and the graphs of 8 nodes.
+        DataFolderError: a folder without EXP and the graphs of 8 nodes.
     """
     if data is None:
         return "pairs of double covers for EXP, all connected graphs of 6 nodes for those of 8"
-    for name in (PAIRS, ALL_GRAPHS):
-        if not (data / name).is_file():
-            raise GraphSetError(f"{data}: expected {name} in the folder; leave --data out for graphs made by rule.")
+    for place in (PAIRS, ALL_GRAPHS):
+        require(data, place, without="graphs made by rule")
     return "EXP and all 11117 connected graphs of 8 nodes"
 
 
@@ -58,8 +58,9 @@ def load_pairs(data: Path | None, pairs: int | None) -> Graphs:
     """
     if data is None:
         return double_covers(pairs or 300, torch.Generator().manual_seed(6), nodes=5)
+    path = locate(data, PAIRS)
     try:
-        with np.load(data / PAIRS, allow_pickle=False) as file:
+        with np.load(path, allow_pickle=False) as file:
             found = {name: file[name] for name in ("node_ptr", "edge_ptr", "edge_index", "x", "y")}
         graphs = len(found["y"]) if pairs is None else min(2 * pairs, len(found["y"]))
         sizes = np.diff(found["node_ptr"])[:graphs]
@@ -72,7 +73,7 @@ def load_pairs(data: Path | None, pairs: int | None) -> Graphs:
             adjacency[k, np.arange(sizes[k]), np.arange(sizes[k])] = tags
     except (KeyError, ValueError, IndexError, OSError, zipfile.BadZipFile) as error:
         raise GraphSetError(
-            f"{data / PAIRS}: expected EXP as its README describes it; {type(error).__name__}: {error}."
+            f"{path}: expected EXP as its README describes it; {type(error).__name__}: {error}."
         ) from None
     return Graphs(torch.tensor(adjacency), torch.tensor(found["y"][:graphs]).long())
 
@@ -121,12 +122,13 @@ def load_all(data: Path | None, limit: int | None = None, nodes: int = 6) -> Flo
     """
     if data is None:
         return connected_graphs(nodes)[:limit]
+    path = locate(data, ALL_GRAPHS)
     try:
-        lines = lzma.decompress((data / ALL_GRAPHS).read_bytes()).decode("ascii").split()
+        lines = lzma.decompress(path.read_bytes()).decode("ascii").split()
         return torch.stack([from_graph6(line) for line in lines[:limit]])
     except (ValueError, RuntimeError, lzma.LZMAError) as error:
         raise GraphSetError(
-            f"{data / ALL_GRAPHS}: expected graphs of one size in graph6; {type(error).__name__}: {error}."
+            f"{path}: expected graphs of one size in graph6; {type(error).__name__}: {error}."
         ) from None
 
 

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from intertwine.experiments.data_folder import locate, require
 from intertwine.geometry.meshes import Mesh, MeshError, sample_surface
 from intertwine.geometry.solids import SOLIDS, solid_clouds
 
@@ -31,13 +32,12 @@ def describe_shapes(data: Path | None) -> str:
     """What is used, for the first line of the output.
 
     Raises:
-        MeshError: a folder without furniture.
+        DataFolderError: a folder without furniture.
     """
     if data is None:
         return f"Stand-in data: {len(SOLIDS)} classes of solids made by rule take the place of ModelNet40."
-    if not (data / FURNITURE).is_file():
-        raise MeshError(f"{data}: expected {FURNITURE} in the folder; leave --data out for solids made by rule.")
-    people = " and MakeHuman bodies" if (data / PEOPLE).is_file() else ""
+    require(data, FURNITURE, without="solids made by rule")
+    people = " and MakeHuman bodies" if locate(data, PEOPLE).is_file() else ""
     return f"Stand-in data: Kenney furniture{people} from {data} take the place of ModelNet40; test models are unseen."
 
 
@@ -48,7 +48,7 @@ def load_shapes(data: Path | None, train: int, test: int, points: int) -> tuple[
     axes and sampled anew.
 
     Raises:
-        MeshError: a folder without furniture, or files that hold something else.
+        MeshError: files that hold something else.
     """
     draw = torch.Generator().manual_seed(1)
     if data is None:
@@ -87,7 +87,7 @@ def _clouds(members: dict[str, list[Model]], count: int, points: int, draw: torc
 
 def _members(data: Path) -> tuple[dict[str, list[Model]], dict[str, list[Model]]]:
     """Models of every class, for training and for the test."""
-    with np.load(data / FURNITURE, allow_pickle=False) as file:
+    with np.load(locate(data, FURNITURE), allow_pickle=False) as file:
         found = {name: file[name] for name in file.files}
     train: dict[str, list[Model]] = {}
     test: dict[str, list[Model]] = {}
@@ -97,8 +97,8 @@ def _members(data: Path) -> tuple[dict[str, list[Model]], dict[str, list[Model]]
             models = [_fixed(_furniture(found, row)) for row in rows]
             test[name] = models[::3]
             train[name] = [model for k, model in enumerate(models) if k % 3]
-    if (data / PEOPLE).is_file():
-        train["person"] = test["person"] = [_person(data / PEOPLE)]
+    if locate(data, PEOPLE).is_file():
+        train["person"] = test["person"] = [_person(locate(data, PEOPLE))]
     return train, test
 
 

@@ -5,14 +5,19 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
+from intertwine.experiments.data_folder import DataFolderError, locate
 from intertwine.potentials.data.readers import read
-from intertwine.potentials.structures.graph import Graph, GraphError, one_line
+from intertwine.potentials.structures.graph import Graph, one_line
 
 SHIPPED = Path(str(files("intertwine.potentials"))) / "shipped" / "3bpa_gfn2.extxyz.xz"
 TEMPERATURES = (300, 600, 1200)
 """K."""
 ENDINGS = (".extxyz.xz", ".extxyz", ".xyz", ".xyz.xz", ".extxyz.gz", ".xyz.gz")
 ISOLATED = ("isolated_atoms", "iso_atoms")
+EXPECTED = (
+    "3bpa/train_300K, test_300K, test_600K, test_1200K and iso_atoms, or heldout_* and isolated_atoms in their place, "
+    f"with one of the endings {', '.join(ENDINGS)}"
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ def describe(data: Path | None) -> str:
     """What is used, for the first line of the output.
 
     Raises:
-        GraphError: a folder without the files.
+        DataFolderError: a folder without the files.
     """
     if data is None:
         return (
@@ -48,14 +53,15 @@ def describe(data: Path | None) -> str:
             "DFT set; errors compare between our rows, not with the paper's."
         )
     found = find_files(data)
-    return f"Data: 3BPA from {one_line(data)}, trained on {found.train.name}, tested on {found.kind}."
+    return f"Data: 3BPA from {one_line(found.train.parent)}, trained on {found.train.name}, tested on {found.kind}."
 
 
 def load(data: Path | None, *, frames: int | None = None, test_frames: int | None = None) -> Sets:
     """Read the frames, evenly thinned to so many of the training set and of each test set.
 
     Raises:
-        GraphError: a missing or damaged file, or frames without energy or forces.
+        DataFolderError: a folder without the files.
+        GraphError: a damaged file, or frames without energy or forces.
     """
     if data is None:
         graphs = read(SHIPPED, require=("energy", "forces"))
@@ -75,17 +81,15 @@ def load(data: Path | None, *, frames: int | None = None, test_frames: int | Non
     return Sets(thinned(train, frames), isolated, named)
 
 
-def find_files(folder: Path) -> Folder:
+def find_files(data: Path) -> Folder:
     """The files of a folder with DFT labels: the published test sets where they lie there, else held-out blocks.
 
     Raises:
-        GraphError: no such folder, or a file is missing.
+        DataFolderError: no such folder, or a file is missing.
     """
+    folder = locate(data, "3bpa")
     if not folder.is_dir():
-        raise GraphError(
-            f"{one_line(folder)}: no such folder; expected one with train_300K.xyz, test_300K.xyz, test_600K.xyz, "
-            f"test_1200K.xyz and iso_atoms.xyz, or with heldout_*.extxyz.xz and isolated_atoms.extxyz.xz."
-        )
+        raise DataFolderError(data, EXPECTED, name="3bpa", without="the shipped set")
     published = any((folder / f"test_{kelvin}K{ending}").exists() for kelvin in TEMPERATURES for ending in ENDINGS)
     stem, kind = (
         ("test", "the published test sets")
@@ -112,7 +116,5 @@ def _one_of(folder: Path, stems: Sequence[str]) -> Path:
     for name in names:
         if (folder / name).is_file():
             return folder / name
-    raise GraphError(
-        f"{one_line(folder)}: no file {' or '.join(stems)} with one of the endings {', '.join(ENDINGS)}; "
-        f"put it there, or leave --data out for the shipped set."
-    )
+    expected = f"{' or '.join(stems)} with one of the endings {', '.join(ENDINGS)}"
+    raise DataFolderError(folder, expected, name="3bpa", without="the shipped set")

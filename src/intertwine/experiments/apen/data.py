@@ -8,6 +8,7 @@ from typing import Literal
 
 import torch
 
+from intertwine.experiments.data_folder import DataFolderError, locate
 from intertwine.geometry.articulated import MANNEQUIN, Clouds, mannequins, proportions, scattered
 from intertwine.geometry.articulated_human import (
     KINDS,
@@ -31,10 +32,6 @@ CHOSEN_TRIALS = ["02_02", "02_07", "03_02", "01_05"]
 TESTED_TRIALS = ["02_04", "02_06", "02_08", "03_03", "01_07"]
 CHOSEN_SCANS = 10
 """Scans to learn from that are kept for choosing."""
-
-
-class DataFolderError(ValueError):
-    """A folder for `--data` in which none of the known files is found."""
 
 
 Kind = Literal["parts", "subjects"]
@@ -63,18 +60,21 @@ class Task:
 
 
 def describe(data: Path | None) -> str:
-    """What will be used."""
+    """What will be used.
+
+    Raises:
+        DataFolderError: a folder without any of the sets.
+    """
     if data is None:
         return (
             "Data: a stand-in. Bodies of six boxes and capsules made by a formula, not the paper's scans of people "
             "(SMPL, DFAUST) and rooms (DynLab). Give --data a folder with makehuman, cmu_mocap, furniture and mosd."
         )
-    found = [name for name, file in FILES.items() if (data / file).exists()]
+    found = [name for name, file in FILES.items() if locate(data, file).is_file()]
     if not found:
-        raise DataFolderError(
-            f"apen: expected a folder with {', '.join(FILES.values())}, found none of them in {data}."
-        )
-    poses = "motion capture and random joints" if (data / MOTION).exists() else "random joints"
+        sets = [Path(file).parts[0] for file in FILES.values()]
+        raise DataFolderError(data, " or ".join(FILES.values()), name=" or ".join(sets), without="mannequins")
+    poses = "motion capture and random joints" if locate(data, MOTION).is_file() else "random joints"
     words = {"people": f"skinned meshes of people (makehuman) posed by {poses}", "rooms": "rooms of furniture meshes",
              "scans": "table-top scans (mOSD)"}  # fmt: skip
     return (
@@ -88,7 +88,7 @@ def names(data: Path | None) -> tuple[str, ...]:
     if data is None:
         return ("mannequins, parts", "mannequins, subjects")
     known = {"people": ("people, parts", "people, subjects"), "rooms": ("rooms, pieces",), "scans": ("scans, objects",)}
-    return tuple(task for name, tasks in known.items() if (data / FILES[name]).exists() for task in tasks)
+    return tuple(task for name, tasks in known.items() if locate(data, FILES[name]).is_file() for task in tasks)
 
 
 def load(name: str, data: Path | None, *, train: int, test: int, points: int, subjects: int) -> Task:
@@ -126,8 +126,8 @@ def _mannequins(name: str, train: int, test: int, points: int, subjects: int, dr
 
 
 def _people(name: str, data: Path, train: int, test: int, points: int, subjects: int, draw: torch.Generator) -> Task:
-    human = load_human(data / FILES["people"])
-    by_subject, captured = name.endswith("subjects"), (data / MOTION).exists()
+    human = load_human(locate(data, FILES["people"]))
+    by_subject, captured = name.endswith("subjects"), locate(data, MOTION).is_file()
     amount = torch.rand(3, subjects, len(human.shapes), generator=draw)
     shapes = torch.where(torch.rand(amount.shape, generator=draw) < 2 / len(human.shapes), amount, 0.0)
     first, second, third = shapes[[0, 0, 0]] if by_subject else shapes
@@ -135,7 +135,7 @@ def _people(name: str, data: Path, train: int, test: int, points: int, subjects:
     def make(count: int, angle: float, trials: list[str], bodies: torch.Tensor) -> Clouds:
         local = random_joints(count, angle, generator=draw)
         if captured and angle == NARROW:  # every second pose
-            poses = captured_joints(data / MOTION, human, trials, every=10)
+            poses = captured_joints(locate(data, MOTION), human, trials, every=10)
             local[::2] = poses[torch.randint(len(poses), (len(local[::2]),), generator=draw)]
         who = torch.arange(count) % subjects
         return _together(
@@ -155,7 +155,7 @@ def _people(name: str, data: Path, train: int, test: int, points: int, subjects:
 
 
 def _rooms(name: str, data: Path, train: int, test: int, points: int, draw: torch.Generator) -> Task:
-    furniture: Furniture = load_furniture(data / FILES["rooms"])
+    furniture: Furniture = load_furniture(locate(data, FILES["rooms"]))
 
     def make(count: int, angle: float) -> Clouds:
         turn = angle if angle == NARROW else math.pi
@@ -167,11 +167,12 @@ def _rooms(name: str, data: Path, train: int, test: int, points: int, draw: torc
 
 
 def _scans(name: str, data: Path, train: int, points: int, draw: torch.Generator) -> Task:
-    known, tested = load_scans(data / FILES["scans"], points=points, generator=draw)
+    file = locate(data, FILES["scans"])
+    known, tested = load_scans(file, points=points, generator=draw)
     ours = torch.arange(len(known) - CHOSEN_SCANS)
     learnt = [known.take(ours)]
     while len(ours) * len(learnt) < train:  # the same scans, thinned to other points
-        learnt.append(load_scans(data / FILES["scans"], points=points, generator=draw)[0].take(ours))
+        learnt.append(load_scans(file, points=points, generator=draw)[0].take(ours))
 
     def both(scans: Clouds) -> dict[str, Clouds]:
         """A scan cannot be posed: "wide" turns each object about its own centre and leaves the table."""

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from intertwine.experiments.by_seed import mean_spread, span
+from intertwine.experiments.data_folder import locate
 from intertwine.experiments.experiment import Stage
 from intertwine.experiments.outcome import Column, Row, Table
 from intertwine.experiments.shape_sets import FURNITURE, unit
@@ -64,20 +65,20 @@ def load_surfaces(data: Path | None, size: NormalsSize) -> tuple[Surfaces, dict[
     if data is None:
         (x, n, _), (y, m, _) = (solid_clouds(count, size.points, generator=draw) for count in (size.train, size.test))
         return (unit(x), n), {"solids": (unit(y), m)}
+    path = locate(data, FURNITURE)
     try:
-        with np.load(data / FURNITURE, allow_pickle=False) as file:
+        with np.load(path, allow_pickle=False) as file:
             points, normals = torch.tensor(file["points"]).float(), torch.tensor(file["normals"]).float()
     except (KeyError, ValueError) as error:
-        raise MeshError(f"{data / FURNITURE}: expected points and normals; {error}.") from None
+        raise MeshError(f"{path}: expected points and normals; {error}.") from None
     models = torch.arange(len(points))
     parts = [models[models % 3 != 0], models[models % 3 == 0]]
     train, test = (
         _drawn(points, normals, part, count, size.points, draw)
         for part, count in zip(parts, (size.train, size.test), strict=True)
     )
-    meshes = [
-        read_mesh(data / "meshes" / f"{name}.npz") for name in MESHES if (data / "meshes" / f"{name}.npz").is_file()
-    ]
+    places = [locate(data, f"meshes/{name}.npz") for name in MESHES]
+    meshes = [read_mesh(place) for place in places if place.is_file()]
     if not meshes:
         return train, {"furniture": test}
     drawn = [sample_surface(meshes[k % len(meshes)], size.points, generator=draw) for k in range(size.test)]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from intertwine.experiments.experiment import Budget, Experiment, Stage
+from intertwine.experiments.experiment import Budget, Experiment, ExperimentError, Stage
 from intertwine.experiments.outcome import Measured
 from intertwine.experiments.price_of_freedom import measures
 from intertwine.experiments.price_of_freedom import tetris as freedom_tetris
@@ -154,7 +154,13 @@ def _by_degree(values: Mapping[int, float]) -> str:
 
 
 def describe_data(data: Path | None) -> str:
-    """The shipped stand-in is enough to clock steps."""
+    """The shipped stand-in is enough to clock steps.
+
+    Raises:
+        ExperimentError: a folder, of which nothing would be read.
+    """
+    if data is not None:
+        raise ExperimentError(f"price-of-freedom: expected no --data, came {data}; it reads no set. Leave --data out.")
     return (
         "Data: products and tetrominoes need none; steps of training are clocked on the shipped frames of 3BPA with "
         "GFN2-xTB labels, a stand-in."

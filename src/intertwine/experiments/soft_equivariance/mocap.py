@@ -7,9 +7,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from intertwine.experiments.data_folder import require
 from intertwine.experiments.experiment import ExperimentError
 
-FILE = "positions_30hz.npz"
+RECORDINGS = Path("cmu_mocap") / "positions_30hz.npz"
 PAST, AHEAD = 5, 10
 """Frames, of a thirtieth of a second."""
 JOINTS = ("root", "head", "lradius", "rradius", "ltibia", "rtibia", "lfoot", "rfoot")
@@ -24,23 +25,23 @@ def describe(data: Path | None) -> str:
     """What is used, for the first line of the output.
 
     Raises:
-        ExperimentError: a folder without the file.
+        DataFolderError: a folder without the file.
     """
     if data is None:
         return (
             "Stand-in data: simulated inertia and cosine tasks as in the paper, and thrown points in place of recorded "
             "bodies (the paper's Waymo set may not be passed on); --data FOLDER takes CMU motion capture."
         )
-    return (
-        f"Data: simulated inertia and cosine tasks as in the paper, and CMU motion capture from {_file(data).parent}."
-    )
+    folder = _file(data).parent
+    return f"Data: simulated inertia and cosine tasks as in the paper, and CMU motion capture from {folder}."
 
 
 def windows(data: Path | None, *, seeds: int, samples: int, generator: torch.Generator) -> list[Pairs]:
     """Training, validation and test pairs, [seed, sample, 3, channel]: vectors now, displacements later, of size one.
 
     Raises:
-        ExperimentError: a folder without the file, or a file without the recordings.
+        DataFolderError: a folder without the file.
+        ExperimentError: a file without the recordings.
     """
     if data is None:
         sets = [[thrown_points(samples, generator) for _ in range(seeds)] for _ in range(3)]
@@ -65,13 +66,8 @@ def thrown_points(samples: int, generator: torch.Generator) -> tuple[Tensor, Ten
     return torch.cat([start, begun], -1), x - start
 
 
-def _file(folder: Path) -> Path:
-    found = next((each for each in (folder / FILE, folder / "cmu_mocap" / FILE) if each.is_file()), None)
-    if found is None:
-        raise ExperimentError(
-            f"soft-equivariance: expected CMU motion capture ({FILE}) in --data, came {folder} without it."
-        )
-    return found
+def _file(data: Path) -> Path:
+    return require(data, RECORDINGS, without="thrown points")
 
 
 def _recorded(path: Path) -> list[tuple[Tensor, Tensor]]:
