@@ -8,18 +8,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from intertwine.groups.group import Group, check_size
+from intertwine.groups.group import SizedGroup
 from intertwine.groups.haar import haar_orthogonal, haar_special_orthogonal, standard_normal
 from intertwine.groups.matrix_group import MatrixGroup
 
 
-class MotionGroup(MatrixGroup, ABC):
+class MotionGroup(SizedGroup, MatrixGroup, ABC):
     """Homogeneous matrices [n + 1, n + 1] with an orthogonal linear part."""
-
-    n: int
-
-    def __post_init__(self) -> None:
-        check_size(self, self.n)
 
     @property
     @final
@@ -75,7 +70,7 @@ class SE(MotionGroup):
 
 
 @dataclass(frozen=True)
-class Translation(Group):
+class Translation(SizedGroup):
     """Shifts of n-dimensional space: vectors [n] that add.
 
     Not compact: `sample` draws from a Gaussian of standard deviation `spread`.
@@ -87,9 +82,6 @@ class Translation(Group):
 
     n: int
     spread: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_size(self, self.n)
 
     @property
     def element_shape(self) -> tuple[int, ...]:

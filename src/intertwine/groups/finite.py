@@ -7,11 +7,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from intertwine.groups.group import Group, check_size
+from intertwine.groups.group import SizedGroup
 
 
 @dataclass(frozen=True)
-class Cyclic(Group):
+class Cyclic(SizedGroup):
     """Whole numbers 0 to n - 1 that add modulo n: turns by 2 pi / n, or steps around a ring of n places.
 
     Example:
@@ -20,9 +20,6 @@ class Cyclic(Group):
     """
 
     n: int
-
-    def __post_init__(self) -> None:
-        check_size(self, self.n)
 
     @property
     def element_shape(self) -> tuple[int, ...]:
@@ -60,7 +57,7 @@ class Cyclic(Group):
 
 
 @dataclass(frozen=True)
-class Permutation(Group):
+class Permutation(SizedGroup):
     """Permutations of n places: `g[i]` is where place i goes, [n].
 
         compose(g, h)[i] = g[h[i]]
@@ -72,9 +69,6 @@ class Permutation(Group):
     """
 
     n: int
-
-    def __post_init__(self) -> None:
-        check_size(self, self.n)
 
     @property
     def element_shape(self) -> tuple[int, ...]:

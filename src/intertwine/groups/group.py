@@ -55,7 +55,14 @@ class Group(ABC):
         """The element that undoes g."""
 
 
-def check_size(group: Group, n: int) -> None:
-    """Raise ValueError unless a group's size is a whole number above zero."""
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise ValueError(f"{type(group).__name__}: expected a size n = 1, 2, 3, ..., came n = {n!r}.")
+class SizedGroup(Group, ABC):
+    """A group with a size n: places, dimensions of space, copies.
+
+    Raises ValueError unless n is a whole number above zero.
+    """
+
+    n: int
+
+    def __post_init__(self) -> None:
+        if isinstance(self.n, bool) or not isinstance(self.n, int) or self.n < 1:
+            raise ValueError(f"{type(self).__name__}: expected a size n = 1, 2, 3, ..., came n = {self.n!r}.")

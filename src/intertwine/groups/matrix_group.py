@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from intertwine.groups.group import Group, check_size
+from intertwine.groups.group import Group, SizedGroup
 
 
 class MatrixGroup(Group, ABC):
@@ -59,19 +59,18 @@ class MatrixGroup(Group, ABC):
         return g @ h
 
 
-class LinearGroup(MatrixGroup, ABC):
-    """Invertible matrices [n, n]."""
-
-    n: int
-
-    def __post_init__(self) -> None:
-        check_size(self, self.n)
+class SquareGroup(SizedGroup, MatrixGroup, ABC):
+    """Matrices [n, n]: the side is the size of the group."""
 
     @property
     @final
     def side(self) -> int:
         """n."""
         return self.n
+
+
+class LinearGroup(SquareGroup, ABC):
+    """Invertible matrices [n, n]."""
 
     @final
     def inverse(self, g: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
@@ -79,19 +78,8 @@ class LinearGroup(MatrixGroup, ABC):
         return torch.linalg.inv(g)
 
 
-class OrthogonalGroup(MatrixGroup, ABC):
+class OrthogonalGroup(SquareGroup, ABC):
     """Orthogonal matrices [n, n], which keep lengths."""
-
-    n: int
-
-    def __post_init__(self) -> None:
-        check_size(self, self.n)
-
-    @property
-    @final
-    def side(self) -> int:
-        """n."""
-        return self.n
 
     @final
     def inverse(self, g: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:

@@ -6,11 +6,11 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from intertwine.groups.group import Group, check_size
+from intertwine.groups.group import Group, SizedGroup
 
 
 @dataclass(frozen=True)
-class Power(Group):
+class Power(SizedGroup):
     """The direct power G^n: tuples (g_1, ..., g_n) of elements of `base`, stacked, that compose entry by entry.
 
         compose(g, h)_j = g_j h_j
@@ -25,9 +25,6 @@ class Power(Group):
 
     base: Group
     n: int
-
-    def __post_init__(self) -> None:
-        check_size(self, self.n)
 
     @property
     def element_shape(self) -> tuple[int, ...]:
