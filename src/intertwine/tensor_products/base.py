@@ -114,3 +114,10 @@ def check_choice(owner: str, argument: str, value: object, choices: Sequence[str
     if value not in choices:
         *rest, last = [repr(choice) for choice in choices]
         raise IrrepsError(f"{owner}: expected {argument} {', '.join(rest)} or {last}, came {value!r}.")
+
+
+def check_legs(owner: str, irreps: Sequence[Irreps]) -> None:
+    """Raise `IrrepsError` where a factor or the result of a product has no irrep."""
+    if not all(irreps):
+        types = ", ".join(repr(str(each)) for each in irreps)
+        raise IrrepsError(f"{owner}: expected irreps on every leg, came {types}.")

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from intertwine.o3.clebsch_gordan import real_wigner_3j
 from intertwine.o3.irreps import Irreps, IrrepsError
 from intertwine.tensor_products.analysis.operator_space import Operators, OperatorSpace
-from intertwine.tensor_products.base import TensorProduct, Weights, check_choice
+from intertwine.tensor_products.base import TensorProduct, Weights, check_choice, check_legs
 from intertwine.tensor_products.lifted_legs import DEAD, Copy, LiftedLegs, LiftedTerm
 
 
@@ -86,9 +86,7 @@ class Matrix(TensorProduct):
         irreps_in1, irreps_in2 = Irreps(irreps_in1), Irreps(irreps_in2)
         full = Irreps(sorted({ir for one in irreps_in1 for two in irreps_in2 for ir in one * two}))
         wanted = full if irreps_out is None else Irreps(irreps_out)
-        if not (irreps_in1 and irreps_in2 and wanted):
-            types = ", ".join(repr(str(each)) for each in (irreps_in1, irreps_in2, wanted))
-            raise IrrepsError(f"Matrix: expected irreps on every leg, came {types}.")
+        check_legs("Matrix", (irreps_in1, irreps_in2, wanted))
         self.space = space
         self.degree = smallest_degree((irreps_in1, irreps_in2, wanted), space) if degree is None else degree
         if irreps_out is None:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from intertwine.experiments.bench import ours_gaunt, ours_models
 from intertwine.experiments.bench.cases import CUTOFF, RADIAL_BASIS
-from intertwine.experiments.bench.torch_passes import Pass, torch_passes
+from intertwine.experiments.bench.torch_passes import Pass, basis_passes, torch_passes
 from intertwine.nn.mlp import MLP
 from intertwine.nn.radial import BesselBasis, PolynomialCutoff, RadialMLP
 from intertwine.nn.radial_table import RadialTable
@@ -133,14 +133,7 @@ def contraction_basis(case: dict, inputs: dict[str, Tensor]) -> Passes:
     count = _contraction({**case, "channels": 1}).weights.shape[1]
     module = _contraction({**case, "channels": count, "elements": 1}).double()
     module.weights.data = torch.eye(count, dtype=torch.float64)[None]
-    samples = inputs["samples"].double()
-
-    def run() -> dict[str, Tensor]:
-        with torch.no_grad():
-            found = module(samples.unsqueeze(-1).expand(-1, -1, count), torch.zeros(len(samples), dtype=torch.long))
-        return {"basis": found.permute(2, 0, 1)}
-
-    return {"basis": (run, lambda found: {"basis": found["basis"].contiguous().numpy()})}
+    return basis_passes(module, inputs["samples"].double().unsqueeze(-1).expand(-1, -1, count))
 
 
 def _contraction(case: dict) -> ClebschGordanContraction:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from intertwine.experiments.bench.torch_passes import Pass, torch_passes
+from intertwine.experiments.bench.torch_passes import Pass, basis_passes, torch_passes
 from intertwine.o3.irreps import Irreps
 from intertwine.o3.spherical_harmonics import spherical_harmonics
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
@@ -78,14 +78,7 @@ def contraction_basis(case: dict, inputs: dict[str, Tensor]) -> Passes:
     count = _contraction({**case, "channels": 1}).weights[0].numel()
     module = _contraction({**case, "channels": count, "elements": 1}).double()
     module.weights.data = torch.eye(count, dtype=torch.float64).reshape(module.weights.shape)
-    samples = inputs["samples"].double()
-
-    def run() -> dict[str, Tensor]:
-        with torch.no_grad():
-            found = module(samples.unsqueeze(-1).expand(-1, -1, count), torch.zeros(len(samples), dtype=torch.long))
-        return {"basis": found.permute(2, 0, 1)}
-
-    return {"basis": (run, lambda found: {"basis": found["basis"].contiguous().numpy()})}
+    return basis_passes(module, inputs["samples"].double().unsqueeze(-1).expand(-1, -1, count))
 
 
 def _contraction(case: dict) -> GauntContraction:

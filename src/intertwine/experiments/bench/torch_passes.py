@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 Pass = tuple[Callable[[], Any], Callable[[Any], dict[str, Any]]]
 Export = Callable[[Tensor], Tensor]
@@ -59,3 +59,19 @@ def torch_passes(
 
     passes = {"forward": (forward, export), "forward+backward": (backward, export)}
     return passes if force is None else {**passes, "two derivatives": (twice, export)}
+
+
+def basis_passes(contraction: nn.Module, samples: Tensor) -> dict[str, Pass]:
+    """What every single weight of a contraction does: `basis` `[weight, sample, dim_out]` for samples
+    `[sample, dim_in, weight]`, the same in every channel.
+
+    Args:
+        contraction: of one element, with a channel for every weight in which it alone is 1.
+    """
+
+    def run() -> dict[str, Tensor]:
+        with torch.no_grad():
+            found = contraction(samples, torch.zeros(len(samples), dtype=torch.long))
+        return {"basis": found.permute(2, 0, 1)}
+
+    return {"basis": (run, lambda found: {"basis": found["basis"].contiguous().numpy()})}

@@ -92,7 +92,13 @@ class TDN(MessagePassing):
         self.edge_embedding = EdgeEmbedding(irreps, self.filters, neighbors=neighbors, **choices)
         kept = [irreps] * (layers - 1) + [Irreps("0e")]
         self.layers = nn.ModuleList(
-            AttentionLayer((irreps, self.filters, each), cutoff=cutoff, heads=heads, **choices) for each in kept
+            AttentionLayer(
+                EdgeAttention((irreps, self.filters, each), cutoff=cutoff, heads=heads, **choices),
+                irreps,
+                each,
+                channels=channels,
+            )
+            for each in kept
         )
         self.norm = RMSNorm("0e", channels, eps=SOFT)
         self.readout = MLP(channels, channels, 1)
@@ -118,28 +124,17 @@ class AttentionLayer(nn.Module):
         x = h + attention(norm(h), edges),     h' = x + feed_forward(norm(x))
 
     Args:
-        irreps: types of the incoming feature, of the filters, and of the outgoing feature, first rows of the incoming.
+        attention: between features of these types.
+        irreps_in, irreps_out: types of the feature; that of the result is the first rows of the incoming.
 
     Shapes: h `node dim_in channel`, result `node dim_out channel`.
     """
 
-    def __init__(
-        self,
-        irreps: tuple[Irreps, Irreps, Irreps],
-        *,
-        channels: int,
-        cutoff: float,
-        heads: int,
-        tensor_product: EdgeProductName,
-        radial: Callable[[int], nn.Module],
-    ):
+    def __init__(self, attention: nn.Module, irreps_in: Irreps, irreps_out: Irreps, *, channels: int):
         super().__init__()
-        irreps_in, _, irreps_out = irreps
         self.dim_out = irreps_out.dim
         self.norm = RMSNorm(irreps_in, channels, eps=SOFT)
-        self.attention = EdgeAttention(
-            irreps, channels=channels, cutoff=cutoff, heads=heads, tensor_product=tensor_product, radial=radial
-        )
+        self.attention = attention
         self.norm_after = RMSNorm(irreps_out, channels, eps=SOFT)
         self.feed_forward = FeedForward(irreps_out, irreps_out, channels, linear=SharedLinear)
 

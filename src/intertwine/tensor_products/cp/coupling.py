@@ -10,6 +10,7 @@ from torch import Tensor
 
 from intertwine.o3.clebsch_gordan import wigner_3j
 from intertwine.o3.irreps import Irreps, IrrepsError
+from intertwine.tensor_products.base import check_legs
 from intertwine.tensor_products.clebsch_gordan import Path, allowed_paths
 
 
@@ -37,10 +38,7 @@ class SummedCoupling:
         Raises:
             IrrepsError: a leg is empty, or no path reaches an entry of the result.
         """
-        if not all(irreps):
-            raise IrrepsError(
-                f"CP: expected irreps on every leg, came {', '.join(repr(str(each)) for each in irreps)}."
-            )
+        check_legs("CP", irreps)
         once = tuple(irreps_once(each) for each in irreps)
         paths = allowed_paths(*once)
         times = [Counter(each) for each in irreps[:2]]

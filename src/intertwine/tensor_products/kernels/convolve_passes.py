@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from intertwine.tensor_products.kernels.blocks import empty
+from intertwine.tensor_products.kernels.edges_by_node import check_ends
 from intertwine.tensor_products.kernels.library import address, kernel, sort_edges
 
 
@@ -35,11 +36,7 @@ def edge_order(senders: Tensor, receivers: Tensor, nodes: int) -> EdgeOrder:
     """
     order = EdgeOrder(*(senders.new_empty(size) for size in (nodes + 1, len(senders), nodes + 1, len(senders))))
     if not sort_edges(senders, receivers, nodes, *order):
-        found = torch.cat([senders, receivers])
-        raise IndexError(
-            f"Convolution: expected senders and receivers from 0 to {nodes - 1}, the nodes of x, came indices from "
-            f"{int(found.min())} to {int(found.max())}. Check that x and the edges belong to the same batch."
-        )
+        check_ends(torch.cat([senders, receivers]), nodes)
     return order
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from intertwine.o3.constants import Constants
 from intertwine.o3.grid import SphereGrid, smallest_grid
 from intertwine.o3.irreps import Irreps, IrrepsError
-from intertwine.tensor_products.base import TensorProduct, Weights, check_choice
+from intertwine.tensor_products.base import TensorProduct, Weights, check_choice, check_legs
 from intertwine.tensor_products.filter_form import FilterForm
 from intertwine.tensor_products.kernels.sphere_product import sphere_product, takes
 from intertwine.tensor_products.kernels.sphere_table import sphere_table
@@ -103,10 +103,7 @@ class Gaunt(TensorProduct):
             irreps_out = Irreps(reached_irreps(irreps_in1, irreps_in2, bracket=self.bracket))
         irreps_out = Irreps(irreps_out)
         irreps = (irreps_in1, irreps_in2, irreps_out)
-        if not all(irreps):
-            raise IrrepsError(
-                f"Gaunt: expected irreps on every leg, came {', '.join(repr(str(each)) for each in irreps)}."
-            )
+        check_legs("Gaunt", irreps)
         check_reached(*irreps, bracket=self.bracket)
         leg_weights = LegWeights(irreps, legs)
         super().__init__(*irreps, weight_count=leg_weights.count, weights=weights, channels=channels)

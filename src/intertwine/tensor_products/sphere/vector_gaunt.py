@@ -13,7 +13,7 @@ from intertwine.o3.constants import Constants
 from intertwine.o3.gaunt import gaunt_factor
 from intertwine.o3.grid import smallest_grid
 from intertwine.o3.irreps import Irreps, IrrepsError
-from intertwine.tensor_products.base import TensorProduct, Weights, check_choice
+from intertwine.tensor_products.base import TensorProduct, Weights, check_choice, check_legs
 from intertwine.tensor_products.clebsch_gordan import ClebschGordan
 from intertwine.tensor_products.lifted_legs import Copy, LiftedLegs, LiftedTerm
 from intertwine.tensor_products.sphere.vector_field import ORBITALS, VectorField, cross, cross_factor, orbitals
@@ -79,9 +79,7 @@ class VectorGaunt(TensorProduct):
         irreps_in1, irreps_in2 = Irreps(irreps_in1), Irreps(irreps_in2)
         full = Irreps(sorted({ir for one in irreps_in1 for two in irreps_in2 for ir in one * two}))
         irreps = (irreps_in1, irreps_in2, full if irreps_out is None else Irreps(irreps_out))
-        if not all(irreps):
-            types = ", ".join(repr(str(each)) for each in irreps)
-            raise IrrepsError(f"VectorGaunt: expected irreps on every leg, came {types}.")
+        check_legs("VectorGaunt", irreps)
         lifted = LiftedLegs(
             irreps,
             vector_terms(irreps),
