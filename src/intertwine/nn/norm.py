@@ -4,7 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from intertwine.o3.constants import Constants
 from intertwine.o3.irreps import Irreps
+from intertwine.tensor_products.sphere.function import entry_of_row
 
 
 class RMSNorm(nn.Module):
@@ -28,17 +30,15 @@ class RMSNorm(nn.Module):
     def __init__(self, irreps: Irreps | str, channels: int, *, eps: float = 1e-5):
         super().__init__()
         self.irreps, self.eps = Irreps(irreps), eps
-        self.dims = [ir.dim for ir in self.irreps]
+        rows = nn.functional.one_hot(entry_of_row(self.irreps), len(self.irreps)).double()
+        self.rows = Constants(of_entry=rows, mean=rows / rows.sum(0))
         self.weight = nn.Parameter(torch.ones(len(self.irreps), 1, channels))
 
     def forward(self, x: Float[Tensor, "*batch dim channel"]) -> Float[Tensor, "*batch dim channel"]:
-        """Normalise every entry."""
-        entries = x.split(self.dims, dim=-2)
-        scaled = [
-            entry * (entry.square().mean((-2, -1), keepdim=True) + self.eps).rsqrt() * weight
-            for entry, weight in zip(entries, self.weight, strict=True)
-        ]
-        return torch.cat(scaled, dim=-2)
+        """Normalise every entry, all of them at once: products with `rows` take rows together and hand results out."""
+        rows = self.rows.like(x, "of_entry")
+        size = (x.square().mean(-1) @ self.rows.like(x, "mean") + self.eps).rsqrt() @ rows.mT
+        return x * size.unsqueeze(-1) * (rows @ self.weight.squeeze(1))
 
 
 def invariant_norm(
