@@ -42,3 +42,22 @@ def test_every_entry_of_the_shape_learns_from_a_derivative():
 def test_impossible_sizes_are_refused(cutoff, p):
     with pytest.raises(ValueError, match="expected cutoff > 0 and p >= 2"):
         TrainableCutoff(cutoff, p=p)
+
+
+def test_all_derivatives_are_those_of_the_sum():
+    envelope = any_shape()
+    found = []
+    for function in (envelope, envelope.readable):
+        r = torch.linspace(0, 1.2 * CUTOFF, 13, dtype=torch.float64)[1:].requires_grad_()
+        value = function(r)
+        for _ in range(8):
+            found.append(value.detach())
+            (value,) = torch.autograd.grad(value.sum(), r, create_graph=True)
+    for ours, theirs in zip(found[:8], found[8:], strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
+    assert found[7].any()
+
+
+def test_function_transforms_see_the_sum():
+    envelope, r = any_shape(), torch.linspace(0.1, CUTOFF, 5, dtype=torch.float64)
+    torch.testing.assert_close(torch.func.vmap(envelope)(r), envelope(r))
