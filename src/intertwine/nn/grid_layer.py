@@ -80,17 +80,20 @@ class PointValues(nn.Module):
     Args:
         irreps: what to read or write; no irrep twice.
         counts: n of functions (key 0) and pseudo-functions (key 1).
+        gain: of what is written, a factor that costs less here than at the points.
 
     Shapes: features `*batch dim channel`, values `*batch point channel`.
     """
 
-    def __init__(self, irreps: Irreps, grid: SphereGrid, *, inversion: Inversion, counts: Mapping[int, int]):
+    def __init__(
+        self, irreps: Irreps, grid: SphereGrid, *, inversion: Inversion, counts: Mapping[int, int], gain: float = 1.0
+    ):
         super().__init__()
         as_functions = [ir if inversion == "antipodal" else Irrep(ir.l, ir.p * (-1) ** ir.l) for ir in irreps]
         self.functions = SphereFunction(Irreps(as_functions), lambda part: GridTransform(part, grid))
         scales = [sqrt(4 * pi / (ir.dim * counts[grade_of(ir, inversion)])) for ir in irreps]
         rows = torch.tensor(scales, dtype=torch.float64)[entry_of_row(irreps), None]
-        self.scales = Constants(read=rows, write=1 / rows)
+        self.scales = Constants(read=rows, write=gain / rows)
 
     def sample(self, x: Float[Tensor, "*batch dim channel"]) -> Functions:
         """Values at the points, 0: of the function, 1: of the pseudo-function."""

@@ -111,7 +111,7 @@ class GridMLP(GridLayer):
         other = next(iter(self.have.values()))
         counts = {grade: self.have.get(grade, other) for grade in (0, 1)}
         self.read = PointValues(self.on_points, grid, inversion=self.inversion, counts=counts)
-        self.write = PointValues(self.from_points, grid, inversion=self.inversion, counts=counts)
+        self.write = PointValues(self.from_points, grid, inversion=self.inversion, counts=counts, gain=self.scale)
 
     def forward(self, x: Float[Tensor, "*batch dim_in channel_in"]) -> Float[Tensor, "*batch dim_out channel_out"]:
         """To the points, the network, and back; scalars go along."""
@@ -122,13 +122,14 @@ class GridMLP(GridLayer):
         return z.index_add(-2, self.get_buffer("rows_out"), skipped)
 
     def network(self, values: Functions) -> Functions:
-        """Values of the result from those of the feature, point by point and head by head."""
+        """Values of the result from those of the feature, point by point and head by head; `write` scales them."""
         given = [values[0]] if 0 in values else []
         given += [size(values[1])] if 1 in values else []
-        h = torch.cat([each.unflatten(-1, (self.heads, -1)) for each in given], dim=-1)
+        heads = [each.unflatten(-1, (self.heads, -1)) for each in given]
+        h = heads[0] if len(heads) == 1 else torch.cat(heads, dim=-1)
         for weight in (self.weight1, self.weight2):
             h = self.activation(h @ (weight / sqrt(weight.shape[0])))
-        found = (self.scale * h).chunk(len(self.want), dim=-1)
+        found = h.chunk(len(self.want), dim=-1)
         results = {grade: each.flatten(-2) for grade, each in zip(sorted(self.want), found, strict=True)}
         return {grade: f * values[1] if grade else f for grade, f in results.items()}
 

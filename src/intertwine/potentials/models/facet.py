@@ -1,7 +1,7 @@
 """A message-passing model of the Facet kind: linear radial weights, a network on the sphere; O(3) acts on `dim`."""
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from math import sqrt
 from typing import Literal
 
@@ -14,11 +14,12 @@ from intertwine.nn.grid_mlp import GridMLP
 from intertwine.nn.linear import Linear
 from intertwine.nn.mlp import MLP
 from intertwine.nn.norm import RMSNorm
+from intertwine.nn.quadratic import quadratic
 from intertwine.nn.radial import BesselBasis, RadialMLP
 from intertwine.nn.tabulated_convolution import convolve_by_length
 from intertwine.nn.trainable_cutoff import TrainableCutoff
 from intertwine.o3.grid import SphereGrid, smallest_grid
-from intertwine.o3.irreps import Irrep, Irreps, IrrepsError
+from intertwine.o3.irreps import Irreps, IrrepsError
 from intertwine.potentials.models.message_passing import Edges, MessagePassing
 from intertwine.potentials.models.products import EDGE_PRODUCTS, EdgeProductName, message_irreps
 from intertwine.tensor_products.base import check_choice
@@ -171,26 +172,19 @@ class GridUpdate(nn.Module):
         )
         self.norm = RMSNorm(irreps_out, channels, eps=SOFTENING)
         nn.init.zeros_(self.norm.weight)
-        self.register_buffer("kept_rows", _kept_rows(irreps_in, irreps_out), persistent=False)
+        common = takewhile(lambda pair: pair[0] == pair[1], zip(irreps_in, irreps_out, strict=False))
+        self.kept = sum(ir.dim for ir, _ in common)
+        self.fresh = irreps_out.dim - self.kept
 
     def forward(
         self, h: Float[Tensor, "node dim_in channel"], element: Int[Tensor, "node"], edges: Edges
     ) -> Float[Tensor, "node dim_out channel"]:
         """Update the feature of every node."""
-        a = convolve_by_length(self.convolution, self.radial, self.mix_senders(h), *edges) / sqrt(self.neighbors)
+        sent = self.mix_senders(h / sqrt(self.neighbors))
+        a = convolve_by_length(self.convolution, self.radial, sent, *edges)
         stays = self.skip.index_select(0, element) * h
-        kept = nn.functional.pad(h, (0, 0, 0, 1)).index_select(1, self.get_buffer("kept_rows"))
+        kept = nn.functional.pad(h[:, : self.kept], (0, 0, 0, self.fresh))
         return kept + self.norm(self.grid_mlp(torch.cat([a, stays], dim=1)))
-
-
-def quadratic(x: Tensor) -> Tensor:
-    """x + x^2 / 2, twice what silu begins with.
-
-    Example:
-        >>> quadratic(torch.tensor([-2.0, 0.0, 2.0]))
-        tensor([0., 0., 4.])
-    """
-    return x + 0.5 * x.square()
 
 
 ACTIVATIONS: dict[ActivationName, Pointwise] = {"quadratic": quadratic, "silu": nn.functional.silu}
@@ -205,14 +199,3 @@ def exact_grid(irreps_in: Irreps, irreps_out: Irreps) -> SphereGrid:
         14
     """
     return smallest_grid(4 * irreps_in.lmax + irreps_out.lmax)
-
-
-def _kept_rows(irreps_in: Irreps, irreps_out: Irreps) -> Tensor:
-    """Where each row of the result stands in the feature; the row after its last for those that it lacks."""
-    places: dict[Irrep, list[slice]] = {}
-    for where, ir in zip(irreps_in.slices(), irreps_in, strict=True):
-        places.setdefault(ir, []).append(where)
-    rows: list[int] = []
-    for ir in irreps_out:
-        rows += range(irreps_in.dim)[places[ir].pop(0)] if places.get(ir) else [irreps_in.dim] * ir.dim
-    return torch.tensor(rows)
