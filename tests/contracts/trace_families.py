@@ -3,6 +3,7 @@
 import torch
 from families import LAYERS, PRODUCTS
 
+from intertwine.nn.edge_harmonics import EdgeHarmonics
 from intertwine.nn.mlp import MLP
 from intertwine.nn.radial import BesselBasis, PolynomialCutoff, RadialMLP
 from intertwine.o3.irreps import Irreps
@@ -31,6 +32,7 @@ def main() -> None:
         check_compiles(make().double(), random(4, Irreps(irreps_in).dim, options["channels"]), *others((4,)))
     radial = RadialMLP(BesselBasis(4.0), PolynomialCutoff(4.0), hidden=(8,), rows=3, channels=2).double()
     check_compiles(radial, random(6).abs())
+    check_compiles(EdgeHarmonics(3).double(), random(6, 3))
     check_compiles(MLP(3, 4, 1).double(), random(5, 3))
     edges = torch.tensor([0, 1, 2, 0]), torch.tensor([1, 0, 1, 2])
     convolution = Convolution(Gaunt("0e+1o", "0e+1o", odd="bracket", weights="external", legs=(2,))).double()

@@ -73,7 +73,7 @@ class SphericalHarmonics(nn.Module):
         check_normalization(normalization)
         count = max(self.degrees, default=-1) + 1
         self.names = tuple(f"raise_{degree}" for degree in range(count))
-        self.constants = Constants(**{f"raise_{l}": _raising_matrix(l, normalization) for l in range(count)})
+        self.constants = Constants(**{f"raise_{l}": raising_matrix(l, normalization) for l in range(count)})
 
     def forward(self, x: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch dim"]:
         """Harmonics of every vector."""
@@ -88,8 +88,13 @@ def unit_vector(x: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3"]:
     would overflow in the second derivative count as zero: below 5e-7 in float32, 1e-51 in float64.
     """
     square = x.square().sum(-1, keepdim=True)
-    is_zero = square < min(torch.finfo(x.dtype).tiny ** (1 / 3), 1e-6)
+    is_zero = square < least_square(x.dtype)
     return x * torch.where(is_zero, 0.0, torch.where(is_zero, 1.0, square).rsqrt())
+
+
+def least_square(dtype: torch.dtype) -> float:
+    """The square of the length below which a vector counts as zero."""
+    return min(torch.finfo(dtype).tiny ** (1 / 3), 1e-6)
 
 
 def surface_gradient(
@@ -169,7 +174,8 @@ def parse_degrees(l: int | Iterable[int | Irrep | str] | str | Irrep | Irreps) -
     return degrees
 
 
-def _raising_matrix(l: int, normalization: str) -> Float[Tensor, "..."]:
+def raising_matrix(l: int, normalization: str) -> Float[Tensor, "..."]:
+    """W^l in float64, its axes k and n as one; of degree 0 the constant, of degree 1 what x is multiplied by."""
     scale = normal_factor(l, normalization)
     if l == 0:
         return torch.full((1,), scale, dtype=torch.float64)
@@ -188,10 +194,10 @@ def _raising(l: int, normalization: str, dtype: torch.dtype, device: torch.devic
 
 @traced_constant
 def _raising_numbers(l: int, normalization: str) -> list:
-    return _raising_matrix(l, normalization).tolist()
+    return raising_matrix(l, normalization).tolist()
 
 
 @cache
 def _kept_raising(l: int, normalization: str, dtype: torch.dtype, device: torch.device) -> Tensor:
     with torch.inference_mode(False):  # a cached inference tensor could not be used for training later
-        return _raising_matrix(l, normalization).to(dtype=dtype, device=device)
+        return raising_matrix(l, normalization).to(dtype=dtype, device=device)
