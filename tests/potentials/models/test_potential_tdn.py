@@ -82,7 +82,7 @@ def test_neighbours_are_weighed_against_each_other():
     """Without the query all count alike; with it the result is another, for every atom that has two neighbours."""
     attention, of = model().layers[0].attention, graph()
     x, vectors = torch.randn(6, 4, 4).double(), edge_vectors(of)
-    edges = Edges(model().harmonics(vectors).unsqueeze(-1), vectors.norm(dim=1), of.senders, of.receivers)
+    edges = Edges(model().harmonics(vectors), vectors.norm(dim=1), of.senders, of.receivers)
     weighed = attention(x, edges)
     attention.query.data.zero_()
     assert (weighed - attention(x, edges)).abs().amax((1, 2)).min() > 1e-4
@@ -125,7 +125,7 @@ def test_the_embedding_is_the_element_and_the_sum_over_neighbours():
     embed: EdgeEmbedding = tdn.edge_embedding
     of = graph(Atoms("OH", [[0, 0, 0], [0, 0.8, 0.6]]))
     e, vectors = torch.randn(2, 1, 4).double(), edge_vectors(of)
-    filters, lengths = tdn.harmonics(vectors).unsqueeze(-1), vectors.norm(dim=1)
+    filters, lengths = tdn.harmonics(vectors), vectors.norm(dim=1)
     found = embed(e, Edges(filters, lengths, of.senders, of.receivers))
     weight = embed.radial(lengths)[:, 0]
     seen = torch.zeros(2, 4, 4).double()

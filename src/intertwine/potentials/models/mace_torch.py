@@ -7,12 +7,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from intertwine.nn.edge_harmonics import EdgeHarmonics
 from intertwine.nn.linear import Linear
 from intertwine.nn.mlp import MLP
 from intertwine.nn.radial_table import RadialTable
 from intertwine.nn.tabulated_convolution import convolve_tabulated
 from intertwine.o3.irreps import Irreps
-from intertwine.o3.spherical_harmonics import SphericalHarmonics
 from intertwine.potentials.models.distance_transform import TRANSFORMS, TransformName
 from intertwine.potentials.models.element_linear import ElementLinear
 from intertwine.potentials.models.mace_torch_radial import BasisName, EdgeFeatures, FeatureNetwork, LengthNetwork
@@ -98,7 +98,6 @@ class MACETorch(nn.Module):
     ):
         super().__init__()
         self.species, self.cutoff = tuple(species), float(cutoff)
-        filters = Irreps.spherical_harmonics(edge_degree)
         self.features = EdgeFeatures(basis, cutoff, count=radial_count, p=envelope)
         self.transform = None if transform is None else TRANSFORMS[transform]([1.0] * len(self.species))
 
@@ -109,10 +108,16 @@ class MACETorch(nn.Module):
             return LengthNetwork(self.features, network)
 
         self.embedding = nn.Embedding(len(self.species), channels)
-        self.harmonics = SphericalHarmonics(filters, normalize=True, normalization="component")
+        self.harmonics = EdgeHarmonics(edge_degree)
         self.interactions = nn.ModuleList(
             TorchInteraction(
-                (Irreps(irreps_in), Irreps(irreps_sent), filters, Irreps(irreps_message), Irreps(irreps_out)),
+                (
+                    Irreps(irreps_in),
+                    Irreps(irreps_sent),
+                    self.harmonics.irreps,
+                    Irreps(irreps_message),
+                    Irreps(irreps_out),
+                ),
                 channels=channels,
                 elements=len(self.species),
                 correlation=order,
@@ -142,7 +147,7 @@ class MACETorch(nn.Module):
             seen = self.transform(lengths, element.index_select(0, senders), element.index_select(0, receivers))
         tabulated = all(isinstance(interaction.radial, RadialTable) for interaction in self.interactions)
         features = None if tabulated else self.features(lengths, seen)
-        edges = Edges(senders, receivers, self.harmonics(vectors).unsqueeze(-1), seen, features)
+        edges = Edges(senders, receivers, self.harmonics(vectors), seen, features)
         h = self.embedding(element).unsqueeze(1)
         energy = h.new_zeros(h.shape[0])
         if self.repulsion is not None:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from intertwine.nn.edge_harmonics import EdgeHarmonics
 from intertwine.nn.radial import BesselBasis, PolynomialCutoff, RadialMLP
 from intertwine.o3.irreps import Irreps, IrrepsError
-from intertwine.o3.spherical_harmonics import SphericalHarmonics
 from intertwine.potentials.models.isolated import above_isolated, with_isolated
 from intertwine.potentials.structures.pairs import Pairs
 
@@ -64,9 +64,9 @@ class MessagePassing(nn.Module, ABC):
         if layers < 1 or len(set(species)) < len(species) or not species:
             raise ValueError(f"{name}: expected layers >= 1 and different species, came {layers} and {list(species)}.")
         self.species, self.cutoff = tuple(species), float(cutoff)
-        self.filters = Irreps.spherical_harmonics(edge_degree)
         self.embedding = nn.Embedding(len(self.species), channels)
-        self.harmonics = SphericalHarmonics(self.filters, normalize=True, normalization="component")
+        self.harmonics = EdgeHarmonics(edge_degree)
+        self.filters = self.harmonics.irreps
 
     def forward(
         self,
@@ -77,7 +77,7 @@ class MessagePassing(nn.Module, ABC):
         pairs: Pairs | None = None,
     ) -> Float[Tensor, "node"]:
         """Energy of every atom."""
-        filters = self.harmonics(vectors).unsqueeze(-1)
+        filters = self.harmonics(vectors)
         if pairs is None:
             edges = Edges(filters, vectors.norm(dim=-1), senders, receivers)
         else:
