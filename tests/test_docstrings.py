@@ -24,7 +24,7 @@ MODULES = [found.name for room in ROOMS for found in pkgutil.walk_packages(room.
 # kernels need their device, and the shape checker of the tests refuses the classes that metatomic makes
 MODULES = [name for name in MODULES if ".triton_" not in name and not name.endswith("_kernels")]
 MODULES = [name for name in MODULES if ".metatomic_" not in name]
-MODULES += ["intertwine.testing"]
+MODULES += ["intertwine.contracts.compiling", "intertwine.contracts.layers", "intertwine.contracts.products"]
 CHECKER = doctest.NORMALIZE_WHITESPACE
 
 
