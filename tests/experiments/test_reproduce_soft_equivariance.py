@@ -25,6 +25,7 @@ from intertwine.experiments.soft_equivariance.paper import (
 )
 from intertwine.experiments.soft_equivariance.tasks import AXES, cosines, inertia
 from intertwine.experiments.verdict import Verdict
+from intertwine.geometry.array_file import ArrayFileError
 from intertwine.groups.classical import O
 from intertwine.groups.group import Group
 from intertwine.groups.linear import Scaling
@@ -102,7 +103,7 @@ def test_folders_without_recordings_are_refused_in_one_line(tmp_path):
     with pytest.raises(DataFolderError, match=r"positions_30hz.npz"):
         mocap.describe(tmp_path)
     (tmp_path / mocap.RECORDINGS.name).write_bytes(b"no archive")
-    with pytest.raises(ExperimentError, match="does not hold joint positions"):
+    with pytest.raises(ArrayFileError, match="positions_30hz"):
         mocap.windows(tmp_path, seeds=1, samples=5, generator=seeded())
     recording(tmp_path, trials=2)
     with pytest.raises(ExperimentError, match="at least 4 recordings"):

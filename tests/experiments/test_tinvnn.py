@@ -1,6 +1,7 @@
 from dataclasses import replace
 from itertools import permutations
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +13,7 @@ from intertwine.experiments.tinvnn import paper as tinvnn
 from intertwine.experiments.tinvnn import tours as tinvnn_tours
 from intertwine.experiments.tinvnn.tours import CHANGES, ToursSize
 from intertwine.experiments.verdict import Verdict
+from intertwine.geometry.array_file import ArrayFileError
 from intertwine.geometry.meshes import MeshError
 
 YES, NO, OPEN = Verdict.reproduced, Verdict.not_reproduced, Verdict.not_decided
@@ -114,5 +116,8 @@ def test_a_folder_without_furniture_is_told_in_one_line_before_anything_is_train
     assert "\n" not in str(caught.value)
     (tmp_path / "furniture").mkdir()
     (tmp_path / shape_sets.FURNITURE).write_bytes(b"nothing")
+    with pytest.raises(ArrayFileError, match="kenney_furniture"):
+        shape_sets.load_shapes(tmp_path, 8, 8, 8)
+    np.savez(tmp_path / shape_sets.FURNITURE, other=np.zeros(3))
     with pytest.raises(MeshError, match="READMEs"):
         shape_sets.load_shapes(tmp_path, 8, 8, 8)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from intertwine.geometry.array_file import ArrayFileError
 from intertwine.geometry.rooms import PIECES, RoomError, load_furniture, load_scans, rooms
 
 
@@ -58,5 +59,8 @@ def test_scans_are_centred_thinned_and_split_as_they_are_named(tmp_path):
 
 def test_other_files_are_named(tmp_path):
     for load in (load_furniture, lambda file: load_scans(file, points=5, generator=torch.Generator())):
-        with pytest.raises(RoomError, match="expected the"):
+        with pytest.raises(ArrayFileError, match=r"none\.npz: no such file"):
             load(tmp_path / "none.npz")
+        np.savez(tmp_path / "other.npz", other=np.zeros(3))
+        with pytest.raises(RoomError, match="expected the"):
+            load(tmp_path / "other.npz")

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from intertwine.experiments.data_folder import locate, require
+from intertwine.geometry.array_file import ArrayFileError, read_arrays
 from intertwine.geometry.meshes import Mesh, MeshError, sample_surface
 from intertwine.geometry.solids import SOLIDS, solid_clouds
 
@@ -49,6 +50,7 @@ def load_shapes(data: Path | None, train: int, test: int, points: int) -> tuple[
 
     Raises:
         MeshError: files that hold something else.
+        ArrayFileError: files that cannot be read.
     """
     draw = torch.Generator().manual_seed(1)
     if data is None:
@@ -58,6 +60,8 @@ def load_shapes(data: Path | None, train: int, test: int, points: int) -> tuple[
     else:
         try:
             members = _members(data)
+        except ArrayFileError:
+            raise
         except (KeyError, ValueError, IndexError) as error:
             raise MeshError(f"{data}: expected the files that their READMEs describe; {error}.") from None
         classes = tuple(members[0])
@@ -87,8 +91,7 @@ def _clouds(members: dict[str, list[Model]], count: int, points: int, draw: torc
 
 def _members(data: Path) -> tuple[dict[str, list[Model]], dict[str, list[Model]]]:
     """Models of every class, for training and for the test."""
-    with np.load(locate(data, FURNITURE), allow_pickle=False) as file:
-        found = {name: file[name] for name in file.files}
+    found = read_arrays(locate(data, FURNITURE))
     train: dict[str, list[Model]] = {}
     test: dict[str, list[Model]] = {}
     for label, name in enumerate(found["class_names"].tolist()):
@@ -114,8 +117,7 @@ def _fixed(mesh: Mesh) -> Model:
 
 def _person(path: Path) -> Model:
     """A body that is a mixture of two of the shapes of the file, another one every time."""
-    with np.load(path, allow_pickle=False) as file:
-        found = {name: file[name] for name in file.files}
+    found = read_arrays(path)
     quads = found["quads"][found["face_group"] == found["group_names"].tolist().index("body")]
     faces = torch.tensor(np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])).long()
     vertices = torch.tensor(found["vertices"]).float()

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from intertwine.geometry.array_file import read_arrays
 from intertwine.geometry.articulated import Clouds, turns
 from intertwine.groups.actions import Points
 from intertwine.groups.euclidean import SE, homogeneous
@@ -67,20 +68,20 @@ class Human:
 def load_human(file: Path | str) -> Human:
     """Read `base_human.npz`.
 
-    Raises HumanError for a file without what its README names.
+    Raises HumanError for a file without what its README names, ArrayFileError for one that cannot be read.
 
     Example:
         >>> human = load_human("makehuman/base_human.npz")  # doctest: +SKIP
     """
+    data = read_arrays(file)
     try:
-        data = np.load(file, allow_pickle=False)
         names = [str(name) for name in data["bone_names"]]
         quads = data["quads"][data["face_group"] == list(data["group_names"]).index("body")]
         parent, weight = data["bone_parent"], data["weight"]
         bone, vertex, heads = data["weight_bone"], data["weight_vertex"], data["bone_head"]
         all_vertices, pointer = data["vertices"], data["target_ptr"]
         at, delta = data["target_vertex"], data["target_delta"]
-    except (OSError, KeyError, ValueError) as error:
+    except (KeyError, ValueError) as error:
         raise HumanError(
             f"{file}: expected the makehuman mesh base_human.npz with its bones and targets: {error}"
         ) from error
@@ -166,13 +167,13 @@ def captured_joints(file: Path | str, human: Human, trials: list[str], every: in
 
     Only directions are recorded, so the twist of a limb about its own axis is the smallest possible.
 
-    Raises HumanError for a file or trial that is not there.
+    Raises HumanError for a trial that is not there, ArrayFileError for a file that cannot be read.
     """
+    data = read_arrays(file)
     try:
-        data = np.load(file, allow_pickle=False)
         names = [str(name) for name in data["joint_names"]]
         frames = np.concatenate([data[trial][::every] for trial in trials])
-    except (OSError, KeyError, ValueError) as error:
+    except (KeyError, ValueError) as error:
         raise HumanError(f"{file}: expected positions_30hz.npz of cmu_mocap with trials {trials}: {error}") from error
     parents, places = data["parents"], torch.tensor(frames, dtype=torch.float32)
     absolute = torch.eye(3).expand(len(places), len(LIMBS), 3, 3).clone()

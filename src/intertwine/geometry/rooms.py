@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from intertwine.geometry.array_file import read_arrays
 from intertwine.geometry.articulated import Clouds
 
 PIECES = ("chair", "table", "sofa", "bed", "cabinet", "lamp")
@@ -30,15 +31,15 @@ class Furniture:
 def load_furniture(file: Path | str) -> Furniture:
     """Read `kenney_furniture.npz`, the classes in `PIECES`.
 
-    Raises RoomError for a file without what its README names.
+    Raises RoomError for a file without what its README names, ArrayFileError for one that cannot be read.
 
     Example:
         >>> furniture = load_furniture("furniture/kenney_furniture.npz")  # doctest: +SKIP
     """
+    data = read_arrays(file)
     try:
-        data = np.load(file, allow_pickle=False)
         classes, points, label = [str(c) for c in data["class_names"]], data["points"], data["label"]
-    except (OSError, KeyError, ValueError) as error:
+    except (KeyError, ValueError) as error:
         raise RoomError(f"{file}: expected the models of kenney_furniture.npz: {error}") from error
     number = {classes.index(piece): place + 1 for place, piece in enumerate(PIECES)}
     chosen = np.isin(label, list(number))
@@ -97,17 +98,17 @@ def load_scans(file: Path | str, *, points: int, generator: torch.Generator) -> 
     Thinned to as many points, half of them of objects where there are so many: of the scans four fifths are table.
     Centred, axes of the camera.
 
-    Raises RoomError for a file without what its README names.
+    Raises RoomError for a file without what its README names, ArrayFileError for one that cannot be read.
 
     Example:
         >>> learn, test = load_scans("mosd/mosd_4096.npz", points=512, generator=torch.Generator())  # doctest: +SKIP
     """
+    data = read_arrays(file)
     try:
-        data = np.load(file, allow_pickle=False)
-        scale = data["scale"] if "scale" in data.files else np.float32(1e-3)
+        scale = data["scale"] if "scale" in data else np.float32(1e-3)
         cloud = torch.tensor(data["points"].astype(np.float32) * np.asarray(scale, np.float32))
         labels, names = torch.tensor(data["labels"].astype(np.int64)), [str(name) for name in data["names"]]
-    except (OSError, KeyError, ValueError) as error:
+    except (KeyError, ValueError) as error:
         raise RoomError(f"{file}: expected the scans of mosd_4096.npz: {error}") from error
     objects = labels > 1
     odds = torch.where(

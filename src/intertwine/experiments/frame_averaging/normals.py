@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -19,6 +18,7 @@ from intertwine.experiments.experiment import Stage
 from intertwine.experiments.outcome import Column, Row, Table
 from intertwine.experiments.shape_sets import FURNITURE, unit
 from intertwine.experiments.verdict import Finding, stays_below, together
+from intertwine.geometry.array_file import read_arrays
 from intertwine.geometry.mesh_files import read_mesh
 from intertwine.geometry.meshes import MeshError, sample_surface
 from intertwine.geometry.point_network import DGCNN, PointNet
@@ -60,15 +60,16 @@ def load_surfaces(data: Path | None, size: NormalsSize) -> tuple[Surfaces, dict[
 
     Raises:
         MeshError: files that hold something else.
+        ArrayFileError: files that cannot be read.
     """
     draw = torch.Generator().manual_seed(8)
     if data is None:
         (x, n, _), (y, m, _) = (solid_clouds(count, size.points, generator=draw) for count in (size.train, size.test))
         return (unit(x), n), {"solids": (unit(y), m)}
     path = locate(data, FURNITURE)
+    found = read_arrays(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            points, normals = torch.tensor(file["points"]).float(), torch.tensor(file["normals"]).float()
+        points, normals = (torch.tensor(found[name]).float() for name in ("points", "normals"))
     except (KeyError, ValueError) as error:
         raise MeshError(f"{path}: expected points and normals; {error}.") from None
     models = torch.arange(len(points))

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from intertwine.experiments.data_folder import require
 from intertwine.experiments.experiment import ExperimentError
+from intertwine.geometry.array_file import read_arrays
 
 RECORDINGS = Path("cmu_mocap") / "positions_30hz.npz"
 PAST, AHEAD = 5, 10
@@ -42,6 +42,7 @@ def windows(data: Path | None, *, seeds: int, samples: int, generator: torch.Gen
     Raises:
         DataFolderError: a folder without the file.
         ExperimentError: a file without the recordings.
+        ArrayFileError: one that cannot be read.
     """
     if data is None:
         sets = [[thrown_points(samples, generator) for _ in range(seeds)] for _ in range(3)]
@@ -72,12 +73,12 @@ def _file(data: Path) -> Path:
 
 def _recorded(path: Path) -> list[tuple[Tensor, Tensor]]:
     """Vectors from the root to joints, their steps, and where they are later; sets have no recording in common."""
+    found = read_arrays(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            names = [str(name) for name in file["joint_names"]]
-            joints = [names.index(name) for name in JOINTS]
-            trials = [torch.from_numpy(file[key]) for key in sorted(file.files) if file[key].ndim == 3]
-    except (OSError, ValueError, KeyError) as error:
+        names = [str(name) for name in found["joint_names"]]
+        joints = [names.index(name) for name in JOINTS]
+        trials = [torch.from_numpy(found[key]) for key in sorted(found) if found[key].ndim == 3]
+    except (ValueError, KeyError) as error:
         raise ExperimentError(f"soft-equivariance: {path} does not hold joint positions: {error}.") from None
     trials = [trial[:, joints] for trial in trials if len(trial) > PAST + AHEAD]
     turn = [number % TESTED for number in range(len(trials))]
