@@ -14,6 +14,7 @@ from intertwine.geometry.articulated_human import (
     HumanError,
     between,
     captured_joints,
+    limb_motions,
     load_human,
     people,
     random_joints,
@@ -22,28 +23,30 @@ from intertwine.geometry.articulated_human import (
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory) -> Path:
-    """Every limb a bone of its own with one square, and a helper face that must not be drawn."""
+    """Every limb a bone of its own with one square, its joint in a cube; and a helper face that must not be drawn."""
     rng = np.random.default_rng(0)
     heads = rng.normal(size=(len(LIMBS), 3)).astype(np.float32) * 5
     square = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], np.float32)
-    vertices = np.concatenate([heads[:, None] + square, np.full((1, 4, 3), 99, np.float32)]).reshape(-1, 3)
+    joints = heads[1:, None] + square - square.mean(0)
+    vertices = np.concatenate([heads[:, None] + square, np.full((1, 4, 3), 99, np.float32), joints]).reshape(-1, 3)
     quads = np.arange(len(vertices)).reshape(-1, 4)
+    everywhere = np.arange(len(vertices))
     out = tmp_path_factory.mktemp("human") / "base_human.npz"
     np.savez(
         out,
         vertices=vertices,
         quads=quads,
-        face_group=np.array([1] * len(LIMBS) + [0]),
-        group_names=np.array(["helper", "body"]),
+        face_group=np.array([1] * len(LIMBS) + [0, *range(2, len(LIMBS) + 1)]),
+        group_names=np.array(["helper", "body", *(f"joint-{limb}" for limb in range(1, len(LIMBS)))]),
         bone_names=np.array([bone for _, _, bone, _ in LIMBS]),
         bone_parent=np.array([above for *_, above in LIMBS]),
         bone_head=heads,
         weight_bone=np.repeat(np.arange(len(LIMBS)), 4),
         weight_vertex=np.arange(4 * len(LIMBS)),
         weight=np.full(4 * len(LIMBS), 0.97),
-        target_ptr=np.array([0, 2]),
-        target_vertex=np.array([0, 1]),
-        target_delta=np.array([[0, 0, 10.0], [0, 0, 10.0]], np.float32),
+        target_ptr=np.array([0, 2, 2 + len(vertices)]),
+        target_vertex=np.array([0, 1, *everywhere]),
+        target_delta=np.concatenate([np.array([[0, 0, 10.0], [0, 0, 10.0]], np.float32), -0.5 * vertices]),
     )
     return out
 
@@ -52,7 +55,12 @@ def posed(file: Path, angle: float, shape: float = 0.0, seed: int = 0):
     draw = torch.Generator().manual_seed(seed)
     local = random_joints(2, angle, generator=torch.Generator().manual_seed(5))
     return people(
-        load_human(file), local, torch.zeros(2, dtype=torch.int64), torch.tensor([[shape]]), points=200, generator=draw
+        load_human(file),
+        local,
+        torch.zeros(2, dtype=torch.int64),
+        torch.tensor([[shape, 0.0]]),
+        points=200,
+        generator=draw,
     )
 
 
@@ -74,8 +82,28 @@ def test_limbs_keep_their_shape_in_every_pose_and_left_and_right_are_of_one_kind
 
 def test_shapes_move_the_skin_that_they_name(file):
     plain, other = load_human(file), posed(file, 0.0, shape=1.0)
-    assert plain.shapes.abs().sum((0, 2)).nonzero().flatten().tolist() == [0, 1]
+    assert plain.shapes[0].abs().sum(1).nonzero().flatten().tolist() == [0, 1]
     assert not torch.allclose(other.points, posed(file, 0.0).points)
+
+
+def test_the_joints_of_a_person_of_half_the_size_lie_in_its_limbs(file):
+    human = load_human(file)
+    skin, joints = human.vertices + human.shapes[1], human.joints + human.joint_shapes[1]
+    for limb in range(1, len(LIMBS)):
+        own = skin[human.weights[:, limb] > 0.5]
+        inside = [
+            ((own.amin(0) - 1e-5 <= j) & (j <= own.amax(0) + 1e-5)).all() for j in (joints[limb], human.joints[limb])
+        ]
+        assert inside == [True, False], LIMBS[limb]
+
+
+def test_a_limb_of_half_the_size_bends_about_its_own_joint(file):
+    human, local = load_human(file), torch.eye(3).expand(1, len(LIMBS), 3, 3).clone()
+    local[0, 10] = torch.tensor([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])  # the left shin
+    joints = (human.joints + human.joint_shapes[1])[None]
+    about = limb_motions(joints, local)[0, 10]
+    assert torch.allclose(about[:3, :3] @ joints[0, 10] + about[:3, 3], joints[0, 10], atol=1e-6)
+    assert torch.equal(limb_motions(joints, local)[0, 8], torch.eye(4))
 
 
 def test_captured_limbs_point_where_they_were_captured(file, tmp_path):

@@ -63,6 +63,8 @@ class Human:
     """Where the first limb that hangs on it begins, or the joint itself."""
     shapes: Float[Tensor, "shape vertex 3"]
     """Offsets that make other people: age, gender, muscle, weight."""
+    joint_shapes: Float[Tensor, "shape limb 3"]
+    """What the same people's joints move by."""
 
 
 def load_human(file: Path | str) -> Human:
@@ -81,6 +83,8 @@ def load_human(file: Path | str) -> Human:
         bone, vertex, heads = data["weight_bone"], data["weight_vertex"], data["bone_head"]
         all_vertices, pointer = data["vertices"], data["target_ptr"]
         at, delta = data["target_vertex"], data["target_delta"]
+        groups = [str(name) for name in data["group_names"]]
+        cubes = [np.unique(data["quads"][data["face_group"] == i]) for i, g in enumerate(groups) if g[:6] == "joint-"]
     except (KeyError, ValueError) as error:
         raise HumanError(
             f"{file}: expected the makehuman mesh base_human.npz with its bones and targets: {error}"
@@ -100,7 +104,14 @@ def load_human(file: Path | str) -> Human:
     for shape, (start, stop) in enumerate(pairwise(pointer)):
         shapes[shape, at[start:stop]] = delta[start:stop]
     quads = renamed.reshape(quads.shape)
-    joints = torch.tensor(np.stack([heads[names.index(first)] for _, _, first, _ in LIMBS]) / 10, dtype=torch.float32)
+    begin = np.stack([heads[names.index(first)] for _, _, first, _ in LIMBS])
+    joint_shapes = np.zeros((len(shapes), len(LIMBS), 3), np.float32)
+    for limb in range(1, len(LIMBS)):  # the torso's joint turns the whole body, about whatever point
+        about = [cube for cube in cubes if np.allclose(all_vertices[cube].mean(0), begin[limb], atol=1e-3)]
+        if not about:
+            raise HumanError(f"{file}: expected a cube joint-* about the {LIMBS[limb][0]}'s joint, came none.")
+        joint_shapes[:, limb] = shapes[:, about[0]].mean(1)
+    joints = torch.tensor(begin / 10, dtype=torch.float32)
     parents = [above for _, _, _, above in LIMBS]
     tips = torch.stack([joints[parents.index(i) if i in parents else i] for i in range(len(LIMBS))])
     return Human(
@@ -110,17 +121,18 @@ def load_human(file: Path | str) -> Human:
         joints=joints,
         tips=tips,
         shapes=torch.tensor(shapes[:, used] / 10, dtype=torch.float32),
+        joint_shapes=torch.tensor(joint_shapes / 10, dtype=torch.float32),
     )
 
 
 def limb_motions(
-    joints: Float[Tensor, "limb 3"], local: Float[Tensor, "body limb 3 3"]
+    joints: Float[Tensor, "body limb 3"], local: Float[Tensor, "body limb 3 3"]
 ) -> Float[Tensor, "body limb 4 4"]:
     """g_limb = g_parent (about the joint, turned by local): where the limbs of every body go from rest."""
     motions: list[Tensor] = []
     for limb, (_, _, _, above) in enumerate(LIMBS):
-        turn = local[:, limb]
-        about = homogeneous(turn, joints[limb] - turn @ joints[limb])
+        turn, joint = local[:, limb], joints[:, limb]
+        about = homogeneous(turn, joint - (turn @ joint.unsqueeze(-1)).squeeze(-1))
         motions.append(about if above < 0 else motions[above] @ about)
     return torch.stack(motions, 1)
 
@@ -136,8 +148,9 @@ def people(
 ) -> Clouds:
     r"""Clouds of posed people, evenly over their skin: x = sum_limb weight_limb g_limb (rest + sum_s a_s shape_s).
 
-    Joints stay those of the mesh without shapes. A point belongs to the limb it follows most; close to a joint the skin
-    bends, so that a cloud is only nearly rigid there: see `Clouds.moved` for exact motions.
+    Joints move with the shape: each is the centre of a small cube of the mesh. A point belongs to the limb it follows
+    most; close to a joint the skin bends, so that a cloud is only nearly rigid there: see `Clouds.moved` for exact
+    motions.
     """
     rest = human.vertices + torch.einsum("bs,svi->bvi", shapes, human.shapes)
     a, b, c = (rest[:, human.triangles[:, i]] for i in range(3))
@@ -147,7 +160,8 @@ def people(
     u = torch.where(u.sum(-1, keepdim=True) > 1, 1 - u, u)
     mix = torch.cat([1 - u.sum(-1, keepdim=True), u], -1).unsqueeze(-1)
     follows = human.weights[corners]
-    motions = limb_motions(human.joints, local)
+    joints = human.joints + torch.einsum("bs,sli->bli", shapes, human.joint_shapes)
+    motions = limb_motions(joints[subject], local)
     blend = torch.einsum("bpcl,blij->bpcij", follows, motions)  # of the corners alone: the mesh has many vertices more
     skin = Points(SE(3)).act(blend, rest[subject[:, None, None], corners].unsqueeze(-2)).squeeze(-2)
     cloud = (mix * skin).sum(-2)
