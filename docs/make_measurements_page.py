@@ -5,6 +5,7 @@ python docs/make_measurements_page.py
 
 import json
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
@@ -163,6 +164,20 @@ def frames(result: dict[str, Any]) -> str:
     )
 
 
+def busy(result: dict[str, Any]) -> str:
+    """What another program on the machine costs."""
+    quiet, beside = result["milliseconds"]["quiet"], result["milliseconds"]["busy"]
+    rows = [["a step of training, ms", "alone", "beside a busy program", "slowest of these"]]
+    for name, found in quiet.items():
+        rows.append([name, f"{median(found):.0f}", f"{median(beside[name]):.0f}", f"{max(beside[name]):.0f}"])
+    return (
+        "## Training beside another program\n\nA NequIP-like model, 5 x 27 atoms, with one program that keeps a core "
+        "busy. By default threads of OpenMP hold their core while they wait; those of the command `intertwine` wait "
+        f"briefly. Medians over {len(beside[name])} processes.\n\n{table(rows)}\n\n"
+        f"{machine(result)} `{result['command']}`.\n"
+    )
+
+
 SECTIONS = {
     "accuracy-*.json": accuracy,
     "converted_mace*.json": conversion,
@@ -172,6 +187,7 @@ SECTIONS = {
     "md_memory*.json": memory,
     "kill-training-*.json": kills,
     "frames-*.json": frames,
+    "busy_machine-*.json": busy,
 }
 
 

@@ -27,6 +27,7 @@ from intertwine.cli import (
     train,
 )
 from intertwine.cli.boundary import Boundary
+from intertwine.cli.waiting_threads import wait_briefly
 
 app = typer.Typer(
     cls=Boundary,
@@ -81,4 +82,5 @@ def _options(
 
 def main() -> None:
     """Run the command line."""
+    wait_briefly()
     app(prog_name="intertwine")
