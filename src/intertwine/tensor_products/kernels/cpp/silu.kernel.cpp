@@ -2,40 +2,9 @@
 //
 //   <dg, .> and <dx, .> of   sum of  h g silu'(x):     dg = h silu'(x),    dx = h g silu''(x)
 //   silu' = s (1 + x (1 - s)),    silu'' = s (1 - s) (2 + x (1 - 2 s))
-#include "lanes.h"
+#include "exponential.h"
 
 namespace INTERTWINE_ISA {
-
-template <class T>
-struct Exponent;
-template <>
-struct Exponent<float> {
-  typedef int32_t bits __attribute__((vector_size(INTERTWINE_BYTES)));
-  static constexpr int mantissa = 23, bias = 127, terms = 7;
-  static constexpr float shift = 12582912, largest = 87;  // adding 1.5 * 2^23 rounds to whole numbers
-};
-template <>
-struct Exponent<double> {
-  typedef int64_t bits __attribute__((vector_size(INTERTWINE_BYTES)));
-  static constexpr int mantissa = 52, bias = 1023, terms = 13;
-  static constexpr double shift = 6755399441055744, largest = 708;
-};
-
-// exp(x) = 2^n exp(rest), |rest| <= ln(2) / 2, by its series; x is held between -largest and largest.
-template <class T>
-inline vec<T> exponential(vec<T> x) {
-  typedef Exponent<T> E;
-  typedef typename E::bits bits;
-  const vec<T> most = vec<T>{} + E::largest;
-  x = x > most ? most : x;
-  x = x < -most ? -most : x;
-  const vec<T> shifted = x * T(1.4426950408889634074) + E::shift, n = shifted - E::shift;
-  const vec<T> rest = (x - n * T(0.693145751953125)) - n * T(1.42860682030941723212e-6);
-  vec<T> sum = vec<T>{} + 1;
-  for (int k = E::terms; k > 0; --k) sum = 1 + sum * rest / T(k);
-  const bits whole = bits(shifted) - bits(vec<T>{} + E::shift);
-  return sum * vec<T>((whole + E::bias) << E::mantissa);
-}
 
 template <class T>
 void silu_twice(const T *x, const T *g, const T *h, int64_t count, T *dg, T *dx, int threads) {
