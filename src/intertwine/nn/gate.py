@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from intertwine.nn.mlp import SIGMOID_SCALE, SILU_SCALE
 from intertwine.o3.constants import Constants
 from intertwine.o3.irreps import Irreps, IrrepsError
+from intertwine.tensor_products.kernels.gate import Plan, gate, takes
 
 
 class Gate(nn.Module):
@@ -48,15 +49,22 @@ class Gate(nn.Module):
         gated = [ir != Irreps("0e")[0] for ir in self.irreps]
         self.gates = sum(gated)
         self.irreps_in = Irreps("0e") * self.gates + self.irreps
-        gates, scales = [], []
+        rows, scales = [self.irreps_in.dim, self.irreps.dim], []
         for entry, (where, is_gated) in enumerate(zip(self.irreps.slices(), gated, strict=True)):
-            gates += [sum(gated[:entry]) if is_gated else self.gates + where.start] * (where.stop - where.start)
-            scales += [[SIGMOID_SCALE if is_gated else SILU_SCALE]] * (where.stop - where.start)
-        self.register_buffer("gate_of_row", torch.tensor(gates), persistent=False)
-        self.tables = Constants(scale=torch.tensor(scales, dtype=torch.float64))
+            own = self.gates + where.start
+            rows += [sum(gated[:entry]) if is_gated else own, own, where.start, where.stop - where.start]
+            scales.append(SIGMOID_SCALE if is_gated else SILU_SCALE)
+        self.plan = Plan(tuple(rows), tuple(scales))
+        sizes = torch.tensor(rows[5::4])
+        self.register_buffer("gate_of_row", torch.tensor(rows[2::4]).repeat_interleave(sizes), persistent=False)
+        scale = torch.tensor(scales, dtype=torch.float64).repeat_interleave(sizes)
+        self.tables = Constants(scale=scale.unsqueeze(-1))
 
     def forward(self, x: Float[Tensor, "*batch dim_in channel"]) -> Float[Tensor, "*batch dim channel"]:
         """Gate every entry."""
+        return gate(x, self.plan) if takes(x, self.plan) else self.readable(x)
+
+    def readable(self, x: Tensor) -> Tensor:
+        """All entries at once; scaled last: the way back keeps the gates only once."""
         gates = torch.sigmoid(x.index_select(-2, self.get_buffer("gate_of_row")))
-        gated = gates * x[..., self.gates :, :]  # scaled last: the way back keeps the gates only once
-        return gated * self.tables.like(x, "scale")
+        return gates * x[..., self.gates :, :] * self.tables.like(x, "scale")

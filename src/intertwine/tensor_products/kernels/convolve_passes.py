@@ -16,7 +16,7 @@ from torch import Tensor
 
 from intertwine.tensor_products.kernels.blocks import empty
 from intertwine.tensor_products.kernels.edges_by_node import check_ends
-from intertwine.tensor_products.kernels.library import address, kernel, sort_edges
+from intertwine.tensor_products.kernels.library import address, all_within, kernel, sort_edges
 
 
 class EdgeOrder(NamedTuple):
@@ -67,13 +67,10 @@ def forward(
 
 def _check_pairs(pair: Tensor, count: int) -> None:
     """Kernels read memory where it points."""
-    if not len(pair):
-        return
-    smallest, largest = (int(each) for each in torch.aminmax(pair))
-    if smallest < 0 or largest >= count:
+    if not all_within(pair, count):
         raise IndexError(
-            f"Convolution: expected pairs from 0 to {count - 1}, the rows of weight, came indices from {smallest} to "
-            f"{largest}. Check that weights and pairs belong to the same edges."
+            f"Convolution: expected pairs from 0 to {count - 1}, the rows of weight, came indices from "
+            f"{int(pair.min())} to {int(pair.max())}. Check that weights and pairs belong to the same edges."
         )
 
 

@@ -117,10 +117,7 @@ def kernel(name: str, dtype: torch.dtype) -> Callable[..., None]:
 
 @cache
 def _function(name: str, dtype: torch.dtype, isa: str | None) -> Callable[..., None]:
-    found, symbol = library(), f"{name}_{SUFFIXES[dtype]}_{isa}"
-    if found is None:
-        raise RuntimeError(f"{symbol}: this installation has no compiled kernels; check available() first.")
-    function = getattr(found, symbol)
+    function = getattr(_loaded(), f"{name}_{SUFFIXES[dtype]}_{isa}")
     function.restype = None
     return function
 
@@ -140,12 +137,21 @@ def on_large_pages(tensor: Tensor) -> Tensor:
 
 def sort_edges(senders: Tensor, receivers: Tensor, nodes: int, *found: Tensor) -> bool:
     """Fill the tables of `convolve_passes.EdgeOrder`; whether all nodes exist."""
-    compiled = library()
-    if compiled is None:
-        raise RuntimeError("sort_edges: this installation has no compiled kernels; check available() first.")
     count, limit = ctypes.c_int64(len(senders)), ctypes.c_int64(nodes)
     pointers = [address(each) for each in found]
-    return bool(compiled.intertwine_sort_edges(address(senders), address(receivers), count, limit, *pointers))
+    return bool(_loaded().intertwine_sort_edges(address(senders), address(receivers), count, limit, *pointers))
+
+
+def all_within(indices: Tensor, limit: int) -> bool:
+    """Whether all of a contiguous int64 tensor lie from 0 to below a limit."""
+    return bool(_loaded().intertwine_within(address(indices), ctypes.c_int64(len(indices)), ctypes.c_int64(limit)))
+
+
+def _loaded() -> ctypes.CDLL:
+    found = library()
+    if found is None:
+        raise RuntimeError("This installation has no compiled kernels; check available() first.")
+    return found
 
 
 def status() -> tuple[str, str]:

@@ -1,4 +1,5 @@
-// Sorts the edges of a graph by the node that they end at, and by the one that they start at. Counting sort, stable.
+// Checks the edges of a graph, and sorts them by the node that they end at and by the one that they start at. Counting
+// sort, stable.
 #include <stdint.h>
 #include <string.h>
 
@@ -28,5 +29,13 @@ extern "C" __attribute__((visibility("default"))) int intertwine_sort_edges(
     if (senders[e] < 0 || senders[e] >= nodes || receivers[e] < 0 || receivers[e] >= nodes) return 0;
   count_up(receivers, nullptr, edges, nodes, first, order, false);
   count_up(senders, order, edges, nodes, sender_first, places, true);
+  return 1;
+}
+
+// Whether all numbers lie in [0, limit).
+extern "C" __attribute__((visibility("default"))) int intertwine_within(const int64_t *numbers, int64_t count,
+                                                                        int64_t limit) {
+  for (int64_t i = 0; i < count; ++i)
+    if (numbers[i] < 0 || numbers[i] >= limit) return 0;
   return 1;
 }
