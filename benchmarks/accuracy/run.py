@@ -9,6 +9,7 @@ and ends its schedule with the time. On a machine that does nothing else.
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -82,9 +83,8 @@ def run_side(side: str, task: dict, work: Path, threads: int) -> dict:
     if not python.exists():
         return {"failed": "not installed: make bench-peers"}
     out = work / side.replace(" ", "-").replace("=", "")
-    out.mkdir(parents=True, exist_ok=True)
-    for old in [*out.glob("*.npz"), out / "answer.json"]:
-        old.unlink(missing_ok=True)
+    shutil.rmtree(out, ignore_errors=True)  # a model that an earlier run left must not be taken for this one's
+    out.mkdir(parents=True)
     (out / "task.json").write_text(json.dumps({**task, **choices, "out": str(out)}))
     begun = time.perf_counter()
     with (out / "output.txt").open("w") as log:
