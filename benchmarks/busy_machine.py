@@ -1,10 +1,10 @@
-"""Training on all cores beside another busy program: how long threads should wait before they let go of a core.
+"""Training beside other busy programs: with which threads, and how long they should wait before they let go of a core.
 
 python benchmarks/busy_machine.py --out benchmarks/results
 
-The same step of training, in processes that differ in how their OpenMP threads wait: as the library does by default,
-as the command `intertwine` does, and with one thread; on the machine as it is, and beside a program that keeps one core
-busy. In turns, on a machine that does nothing else.
+The same step of training, in processes that differ in their threads: one for every core, as OpenMP of GNU has them wait
+(asking again and again, for milliseconds) and with a short wait, and a single one; on the machine as it is, and beside
+programs that keep a core each busy. In turns, on a machine that does nothing else.
 """
 
 import argparse
@@ -12,21 +12,23 @@ import json
 import os
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-from intertwine.cli.waiting_threads import ASKED, SETTINGS
 from intertwine.experiments.bench.result import machine_slug
 from intertwine.experiments.machine import library_versions, this_machine
 
+SHORT = 1000
+"""Times that a thread asks for work before it sleeps, in place of some hundred thousand."""
+SETTINGS = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
 CORES = len(os.sched_getaffinity(0))
 SIDES = {
-    f"{CORES} threads, waiting as by default": {"OMP_NUM_THREADS": str(CORES)},
-    f"{CORES} threads, waiting briefly": {"OMP_NUM_THREADS": str(CORES), "GOMP_SPINCOUNT": str(ASKED)},
+    f"{CORES} threads": {"OMP_NUM_THREADS": str(CORES)},
+    f"{CORES} threads, GOMP_SPINCOUNT={SHORT}": {"OMP_NUM_THREADS": str(CORES), "GOMP_SPINCOUNT": str(SHORT)},
     "1 thread": {"OMP_NUM_THREADS": "1"},
 }
+PROGRAMS = (0, 1, 4)
 BUSY = "while True: pass"
 STEP = """
 import json, sys, time
@@ -64,21 +66,20 @@ def main() -> None:
         "command": "python benchmarks/busy_machine.py " + f"--rounds {options.rounds} --seconds {options.seconds:g}",
         "machine": this_machine().__dict__, "versions": library_versions(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "milliseconds": {"quiet": {side: [] for side in SIDES}, "busy": {side: [] for side in SIDES}},
+        "milliseconds": {str(count): {side: [] for side in SIDES} for count in PROGRAMS},
     }  # fmt: skip
     for _ in range(options.rounds):
-        for name, sides in result["milliseconds"].items():
-            other = subprocess.Popen([sys.executable, "-c", BUSY]) if name == "busy" else None
+        for count, sides in result["milliseconds"].items():
+            others = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(int(count))]
             try:
                 for side, found in sides.items():
                     found.append(1000 * seconds(SIDES[side], options.seconds))
             finally:
-                if other:
+                for other in others:
                     other.kill()
                     other.wait()
-            time.sleep(0.2)
-    for name, sides in result["milliseconds"].items():
-        print(name, {side: round(median(found), 1) for side, found in sides.items()})
+    for count, sides in result["milliseconds"].items():
+        print(count, {side: round(median(found), 1) for side, found in sides.items()})
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         path = options.out / f"busy_machine-{machine_slug(result['machine'])}.json"

@@ -165,15 +165,15 @@ def frames(result: dict[str, Any]) -> str:
 
 
 def busy(result: dict[str, Any]) -> str:
-    """What another program on the machine costs."""
-    quiet, beside = result["milliseconds"]["quiet"], result["milliseconds"]["busy"]
-    rows = [["a step of training, ms", "alone", "beside a busy program", "slowest of these"]]
-    for name, found in quiet.items():
-        rows.append([name, f"{median(found):.0f}", f"{median(beside[name]):.0f}", f"{max(beside[name]):.0f}"])
+    """What other programs on the machine cost."""
+    found = result["milliseconds"]
+    rows = [["a step of training, ms (slowest process)", *(f"beside {count} busy programs" for count in found)]]
+    for name in next(iter(found.values())):
+        rows.append([name, *(f"{median(each[name]):.0f} ({max(each[name]):.0f})" for each in found.values())])
     return (
-        "## Training beside another program\n\nA NequIP-like model, 5 x 27 atoms, with one program that keeps a core "
-        "busy. By default threads of OpenMP hold their core while they wait; those of the command `intertwine` wait "
-        f"briefly. Medians over {len(beside[name])} processes.\n\n{table(rows)}\n\n"
+        "## Training beside other programs\n\nA NequIP-like model, 5 x 27 atoms, in processes with one thread for every "
+        "core or one in all, beside programs that keep a core each busy. Threads of OpenMP hold their core while they "
+        f"wait for each other; GOMP_SPINCOUNT says how long.\n\n{table(rows)}\n\n"
         f"{machine(result)} `{result['command']}`.\n"
     )
 

@@ -27,7 +27,6 @@ from intertwine.cli import (
     train,
 )
 from intertwine.cli.boundary import Boundary
-from intertwine.cli.waiting_threads import wait_briefly
 
 app = typer.Typer(
     cls=Boundary,
@@ -82,5 +81,4 @@ def _options(
 
 def main() -> None:
     """Run the command line."""
-    wait_briefly()
     app(prog_name="intertwine")
