@@ -171,9 +171,9 @@ def busy(result: dict[str, Any]) -> str:
     for name in next(iter(found.values())):
         rows.append([name, *(f"{median(each[name]):.0f} ({max(each[name]):.0f})" for each in found.values())])
     return (
-        "## Training beside other programs\n\nA NequIP-like model, 5 x 27 atoms, in processes with one thread for every "
-        "core or one in all, beside programs that keep a core each busy. Threads of OpenMP hold their core while they "
-        f"wait for each other; GOMP_SPINCOUNT says how long.\n\n{table(rows)}\n\n"
+        "## Training beside other programs\n\nA NequIP-like model, 5 x 27 atoms, in processes with one thread for "
+        "every core or one in all, beside programs that keep a core each busy. Threads of OpenMP hold their core "
+        f"while they wait for each other; GOMP_SPINCOUNT says how long.\n\n{table(rows)}\n\n"
         f"{machine(result)} `{result['command']}`.\n"
     )
 
