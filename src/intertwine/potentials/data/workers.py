@@ -1,7 +1,8 @@
 """Tasks in processes of one thread each, for programs that gain nothing from more. No group acts here."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -11,6 +12,7 @@ import torch
 
 from intertwine.potentials.structures.graph import GraphError
 
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 Progress = Callable[[str, int, int], None]
 """Called with a stage ("300 K"), the steps done and the steps in all."""
 
@@ -50,7 +52,8 @@ def run_in_processes(
                 index, values = waiting.pop()
                 here, there = context.Pipe(duplex=False)
                 process = context.Process(target=run_one, args=(task, values, there), daemon=True)
-                process.start()
+                with single_threads():
+                    process.start()
                 there.close()  # ours: when the process ends, its own is the last
                 running[here] = index, process
             for pipe in wait(list(running)):
@@ -70,6 +73,25 @@ def run_in_processes(
     return [results[index] for index in range(len(arguments))]
 
 
+@contextmanager
+def single_threads() -> Iterator[None]:
+    """An environment in which libraries of linear algebra start with one thread; for the moment a process is started.
+
+    A process loads numpy before it runs a line of a task. On two cores the threads of its linear algebra, which wait
+    for each other, made relaxations with ASE's BFGS three times slower than one thread does.
+    """
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
 def received(pipe: Any) -> tuple[str, Any]:
     """What a process says next."""
     try:
@@ -82,9 +104,8 @@ def received(pipe: Any) -> tuple[str, Any]:
 
 
 def run_one(task: Callable[..., Any], values: tuple[Any, ...], pipe: "Connection") -> None:
-    """The life of a process. Its environment is its own: libraries loaded from here on see a single thread."""
-    os.environ["OMP_NUM_THREADS"] = "1"  # for a library that brings its own OpenMP
-    torch.set_num_threads(1)  # for one that shares torch's, which is loaded already
+    """The life of a process, started with `single_threads`."""
+    torch.set_num_threads(1)  # whatever torch makes of its environment
     try:
         pipe.send(("result", task(*values, lambda *steps: pipe.send(("progress", steps)))))
     except (KeyboardInterrupt, BrokenPipeError):  # Ctrl-C, or nobody is left to hear the result

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 import torch
 
+from intertwine.potentials.data.workers import single_threads
+
 Task = Callable[[Any], Any]
 """What a worker does with a unit of work."""
 
@@ -101,14 +103,14 @@ class ProcessCrew:
     def _hire(self) -> tuple[Any, Any]:
         here, there = self._context.Pipe()
         process = self._context.Process(target=work, args=(*self._start, there), daemon=True)
-        process.start()
+        with single_threads():
+            process.start()
         there.close()
         return here, process
 
 
 def work(prepare: Callable[..., Task], arguments: tuple[Any, ...], pipe: Any) -> None:
-    """The life of a process."""
-    os.environ["OMP_NUM_THREADS"] = "1"
+    """The life of a process, started with `single_threads`."""
     torch.set_num_threads(1)
     task: Task | None = None
     try:
