@@ -177,3 +177,15 @@ def test_the_verbs_are_those_of_the_files():
     files = {path.stem for path in Path(intertwine.cli.__file__).parent.glob("*.py")}
     assert set(VERBS) <= files
     assert set(typer.main.get_command(app).commands) == set(VERBS)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("chosen", [None, "2"])
+def test_linear_algebra_has_one_thread_unless_the_user_chose(chosen):
+    code = (
+        "import os, sys\nfrom intertwine.cli.main import main\n"
+        "assert 'numpy' not in sys.modules\ntry:\n    main()\nfinally:\n    print(os.environ['OPENBLAS_NUM_THREADS'])"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    environment |= {"OPENBLAS_NUM_THREADS": chosen} if chosen else {}
+    run = subprocess.run([sys.executable, "-c", code, "--version"], env=environment, capture_output=True, text=True)
+    assert run.stdout.splitlines()[-1] == (chosen or "1"), run.stderr

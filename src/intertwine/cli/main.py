@@ -1,5 +1,6 @@
 """The command `intertwine`: a verb a file, nothing heavy imported before a verb runs. No group acts here."""
 
+import os
 from typing import Annotated
 
 import typer
@@ -80,5 +81,10 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line.
+
+    Linear algebra of numpy has one thread, unless the user has said otherwise: its threads and those of torch hold
+    their cores while they wait, so that on two cores every small matrix of an optimiser waits for the others.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     app(prog_name="intertwine")
