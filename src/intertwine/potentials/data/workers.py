@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from threading import Lock
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ import torch
 from intertwine.potentials.structures.graph import GraphError
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+STARTING = Lock()
 Progress = Callable[[str, int, int], None]
 """Called with a stage ("300 K"), the steps done and the steps in all."""
 
@@ -77,19 +79,20 @@ def run_in_processes(
 def single_threads() -> Iterator[None]:
     """An environment in which libraries of linear algebra start with one thread; for the moment a process is started.
 
-    A process loads numpy before it runs a line of a task. On two cores the threads of its linear algebra, which wait
-    for each other, made relaxations with ASE's BFGS three times slower than one thread does.
+    A process loads numpy before it runs a line of a task. Threads of its linear algebra would hold the cores that
+    other workers need, and each small matrix of ASE's BFGS would wait for them.
     """
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(dict.fromkeys(THREADS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+    with STARTING:  # two threads that start processes at once must not take each other's ones for the user's
+        before = {name: os.environ.get(name) for name in THREADS}
+        os.environ.update(dict.fromkeys(THREADS, "1"))
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
 
 
 def received(pipe: Any) -> tuple[str, Any]:
